@@ -1,0 +1,479 @@
+"""The entries of a worker's oplog, and their binary form.
+
+Each entry says who writes it, what replay does with it and what it does to the status (the fold is in
+`model/status.py`). Entries are MessagePack arrays; the kind is stored beside them and numbers are never
+reused (reference: durability, section 2). *Hints* are skipped by replay: they feed status and observers only.
+
+Timestamps are milliseconds since the Unix epoch, UTC.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any, ClassVar, TypeAlias
+from uuid import UUID
+
+import msgspec
+
+from golem_server.model.types import Value
+
+
+class Category(IntEnum):
+    """What a host call does, which decides how it is recorded (reference: durability, section 3)."""
+
+    READ_LOCAL = 1
+    WRITE_LOCAL = 2
+    READ_REMOTE = 3
+    WRITE_REMOTE = 4
+    WRITE_REMOTE_BATCHED = 5
+    WRITE_REMOTE_TRANSACTION = 6
+
+
+class LogLevel(IntEnum):
+    """The level of a log entry; the two streams count as levels."""
+
+    STDOUT = 0
+    STDERR = 1
+    TRACE = 2
+    DEBUG = 3
+    INFO = 4
+    WARN = 5
+    ERROR = 6
+    CRITICAL = 7
+
+
+class PersistenceLevel(IntEnum):
+    """How much of what the guest does is recorded."""
+
+    PERSIST_NOTHING = 0
+    PERSIST_REMOTE_SIDE_EFFECTS = 1
+    SMART = 2
+
+
+class ErrorKind(IntEnum):
+    """Why an invocation stopped, as far as the retry decision needs it (reference: durability, section 6)."""
+
+    UNKNOWN = 0
+    TRANSIENT = 1
+    DETERMINISTIC_TRAP = 2
+    OUT_OF_MEMORY = 3
+    STACK_OVERFLOW = 4
+    EXCEEDED_LIMIT = 5
+    INTERNAL = 6
+    PERMANENT = 7
+
+
+class Region(msgspec.Struct, array_like=True, frozen=True, order=True):
+    """An inclusive range of oplog indexes."""
+
+    start: int
+    end: int
+
+
+class RetryPolicy(msgspec.Struct, array_like=True, frozen=True):
+    """How often and when a failed invocation is tried again. Delays in milliseconds."""
+
+    max_attempts: int = 3
+    min_delay: int = 100
+    max_delay: int = 1000
+    multiplier: float = 3.0
+    max_jitter_factor: float | None = 0.15
+
+
+class Invocation(msgspec.Struct, array_like=True, frozen=True):
+    """A call of an exported function as it was asked for.
+
+    `function` is the exported function's name as in the REST API (`ns:pkg/interface.{name}`), `parameters` its values.
+    """
+
+    idempotency_key: str
+    function: str
+    parameters: list[Value]
+    trace_id: str = ""
+    trace_states: list[str] = []
+    invocation_context: list[Any] = []
+
+
+class Entry(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
+    """Base of all entries."""
+
+    kind: ClassVar[int]
+    hint: ClassVar[bool] = False
+    timestamp: int
+
+
+class Create(Entry):
+    """Entry 1 of every oplog: the worker exists. Written by creation and fork; status Idle."""
+
+    kind: ClassVar[int] = 1
+    component_id: UUID
+    name: str
+    component_revision: int
+    environment_id: UUID
+    created_by: UUID
+    instance_id: UUID
+    arguments: list[str] = []
+    environment: dict[str, str] = {}
+    config: dict[str, str] = {}
+    parent: str | None = None
+    component_size: int = 0
+    initial_memory_bytes: int = 0
+    initial_active_plugins: list[UUID] = []
+
+
+class HostCall(Entry):
+    """A finished host call. Replay gives its response to the guest instead of calling again; status Running."""
+
+    kind: ClassVar[int] = 2
+    function: str
+    request: Value
+    response: Value
+    category: int
+    begin_index: int | None = None
+
+
+class InvocationStarted(Entry):
+    """An invocation begins. Replay calls the same function with the same parameters; status Running."""
+
+    kind: ClassVar[int] = 3
+    invocation: Invocation
+
+
+class InvocationFinished(Entry):
+    """An invocation has its result. Replay compares its own with it; status Idle."""
+
+    kind: ClassVar[int] = 4
+    result: Value
+    component_revision: int
+    consumed_fuel: int = 0
+
+
+class Suspend(Entry):
+    """The worker waits for a timer or a promise and left memory; status Suspended."""
+
+    kind: ClassVar[int] = 5
+    hint: ClassVar[bool] = True
+
+
+class Error(Entry):
+    """The running invocation failed. Status Retrying while the policy allows another attempt, else Failed.
+
+    `retry_from` groups the attempts at one place: the index of the last entry that replay consumes.
+    """
+
+    kind: ClassVar[int] = 6
+    hint: ClassVar[bool] = True
+    error_kind: int
+    message: str
+    retry_from: int
+    inside_atomic_region: bool = False
+    retriable: bool = False
+
+
+class NoOp(Entry):
+    """Holds an index that the guest asked for (get-oplog-index); status Running."""
+
+    kind: ClassVar[int] = 7
+
+
+class Jump(Entry):
+    """The region is skipped by replay from now on: a guest's jump back, or a region that recovery repeats."""
+
+    kind: ClassVar[int] = 8
+    jump: Region
+
+
+class Interrupted(Entry):
+    """Somebody interrupted the worker; status Interrupted."""
+
+    kind: ClassVar[int] = 9
+    hint: ClassVar[bool] = True
+
+
+class Exited(Entry):
+    """The guest called exit; status Exited."""
+
+    kind: ClassVar[int] = 10
+    hint: ClassVar[bool] = True
+
+
+class BeginAtomicRegion(Entry):
+    """An atomic region opens. Without its end, replay drops what follows and repeats the region."""
+
+    kind: ClassVar[int] = 11
+
+
+class EndAtomicRegion(Entry):
+    """The atomic region that began at `begin_index` is complete."""
+
+    kind: ClassVar[int] = 12
+    begin_index: int
+
+
+class BeginRemoteWrite(Entry):
+    """An effect outside is about to happen. Committed before it does."""
+
+    kind: ClassVar[int] = 13
+
+
+class EndRemoteWrite(Entry):
+    """The effect that began at `begin_index` has happened and is recorded."""
+
+    kind: ClassVar[int] = 14
+    begin_index: int
+
+
+class PendingInvocation(Entry):
+    """An invocation waits in the queue. Status unchanged."""
+
+    kind: ClassVar[int] = 15
+    hint: ClassVar[bool] = True
+    invocation: Invocation
+
+
+class PendingUpdate(Entry):
+    """An update to another revision is queued. `snapshot` is None for an automatic one."""
+
+    kind: ClassVar[int] = 16
+    hint: ClassVar[bool] = True
+    target_revision: int
+    snapshot: bytes | None = None
+    mime_type: str = "application/octet-stream"
+
+
+class SuccessfulUpdate(Entry):
+    """The oldest pending update is in force."""
+
+    kind: ClassVar[int] = 17
+    hint: ClassVar[bool] = True
+    target_revision: int
+    new_component_size: int
+    new_active_plugins: list[UUID] = []
+
+
+class FailedUpdate(Entry):
+    """The oldest pending update failed; the old revision stays in force."""
+
+    kind: ClassVar[int] = 18
+    hint: ClassVar[bool] = True
+    target_revision: int
+    details: str | None = None
+
+
+class GrowMemory(Entry):
+    """The guest's linear memories grew by `delta` bytes."""
+
+    kind: ClassVar[int] = 19
+    hint: ClassVar[bool] = True
+    delta: int
+
+
+class FilesystemStorageUsageUpdate(Entry):
+    """The worker's files take `delta` bytes more (or less)."""
+
+    kind: ClassVar[int] = 20
+    hint: ClassVar[bool] = True
+    delta: int
+
+
+class CreateResource(Entry):
+    """A handle of an exported resource was given out."""
+
+    kind: ClassVar[int] = 21
+    hint: ClassVar[bool] = True
+    id: int
+    name: str
+    owner: str
+
+
+class DropResource(Entry):
+    """A handle of an exported resource was dropped."""
+
+    kind: ClassVar[int] = 22
+    hint: ClassVar[bool] = True
+    id: int
+    name: str
+    owner: str
+
+
+class Log(Entry):
+    """The guest printed or logged something. Status Running."""
+
+    kind: ClassVar[int] = 23
+    hint: ClassVar[bool] = True
+    level: int
+    context: str
+    message: str
+
+
+class Restart(Entry):
+    """The worker starts from scratch (ephemeral workers)."""
+
+    kind: ClassVar[int] = 24
+    hint: ClassVar[bool] = True
+
+
+class ActivatePlugin(Entry):
+    """A plugin installation is active on this worker from here on."""
+
+    kind: ClassVar[int] = 25
+    hint: ClassVar[bool] = True
+    plugin: UUID
+
+
+class DeactivatePlugin(Entry):
+    """A plugin installation is no longer active on this worker."""
+
+    kind: ClassVar[int] = 26
+    hint: ClassVar[bool] = True
+    plugin: UUID
+
+
+class Revert(Entry):
+    """The region never happened."""
+
+    kind: ClassVar[int] = 27
+    hint: ClassVar[bool] = True
+    dropped_region: Region
+
+
+class CancelPendingInvocation(Entry):
+    """The queued invocation with this key will not run."""
+
+    kind: ClassVar[int] = 28
+    hint: ClassVar[bool] = True
+    idempotency_key: str
+
+
+class StartSpan(Entry):
+    """A tracing span begins; replay reuses its id."""
+
+    kind: ClassVar[int] = 29
+    span_id: str
+    parent: str | None = None
+    linked_context_id: str | None = None
+    attributes: dict[str, str] = {}
+
+
+class FinishSpan(Entry):
+    """A tracing span ends."""
+
+    kind: ClassVar[int] = 30
+    span_id: str
+
+
+class SetSpanAttribute(Entry):
+    """A tracing span gets an attribute."""
+
+    kind: ClassVar[int] = 31
+    span_id: str
+    key: str
+    value: str
+
+
+class ChangePersistenceLevel(Entry):
+    """The guest chose another persistence level."""
+
+    kind: ClassVar[int] = 32
+    persistence_level: int
+
+
+class BeginRemoteTransaction(Entry):
+    """A transaction in a remote database begins."""
+
+    kind: ClassVar[int] = 33
+    transaction_id: str
+    original_begin_index: int | None = None
+
+
+class PreCommitRemoteTransaction(Entry):
+    """The transaction is about to be committed."""
+
+    kind: ClassVar[int] = 34
+    begin_index: int
+
+
+class PreRollbackRemoteTransaction(Entry):
+    """The transaction is about to be rolled back."""
+
+    kind: ClassVar[int] = 35
+    begin_index: int
+
+
+class CommittedRemoteTransaction(Entry):
+    """The transaction is committed."""
+
+    kind: ClassVar[int] = 36
+    begin_index: int
+
+
+class RolledBackRemoteTransaction(Entry):
+    """The transaction is rolled back."""
+
+    kind: ClassVar[int] = 37
+    begin_index: int
+
+
+class Snapshot(Entry):
+    """The worker's state as its save function gave it."""
+
+    kind: ClassVar[int] = 38
+    hint: ClassVar[bool] = True
+    data: bytes
+    mime_type: str = "application/octet-stream"
+
+
+class OplogProcessorCheckpoint(Entry):
+    """How far an oplog processor plugin has received this oplog."""
+
+    kind: ClassVar[int] = 39
+    hint: ClassVar[bool] = True
+    plugin: UUID
+    target_worker: str
+    confirmed_up_to: int
+    sending_up_to: int
+    last_batch_start: int
+
+
+class SetRetryPolicy(Entry):
+    """The guest chose another retry policy."""
+
+    kind: ClassVar[int] = 40
+    policy: RetryPolicy
+
+
+class RemoveRetryPolicy(Entry):
+    """The guest removed a named retry policy."""
+
+    kind: ClassVar[int] = 41
+    name: str
+
+
+OplogEntry: TypeAlias = Entry
+
+ENTRY_TYPES: dict[int, type[Entry]] = {entry.kind: entry for entry in Entry.__subclasses__()}
+"""Every entry class by its stored kind."""
+
+_encoder = msgspec.msgpack.Encoder()
+_decoders = {kind: msgspec.msgpack.Decoder(entry) for kind, entry in ENTRY_TYPES.items()}
+
+
+class EncodedEntry(msgspec.Struct, frozen=True):
+    """An entry as the store keeps it."""
+
+    kind: int
+    timestamp: int
+    data: bytes
+
+
+def encode_entry(entry: Entry) -> EncodedEntry:
+    """The stored form of an entry."""
+    return EncodedEntry(entry.kind, entry.timestamp, _encoder.encode(entry))
+
+
+def decode_entry(kind: int, data: bytes) -> Entry:
+    """The entry that was stored under this kind.
+
+    Raises msgspec.DecodeError for bytes that are no such entry and KeyError for an unknown kind.
+    """
+    return _decoders[kind].decode(data)

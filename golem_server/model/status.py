@@ -1,0 +1,351 @@
+"""A worker's status: a left fold over its oplog.
+
+Nothing but the oplog is authoritative; the record below is what folding it gives, kept up to date entry by entry and
+stored beside the entries in the same transaction (reference: durability, section 1). `StatusRecord.apply` is the
+whole rule; folding again from entry 1 must give the same record (`fold`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from golem_server.model.oplog import (
+    ActivatePlugin,
+    CancelPendingInvocation,
+    ChangePersistenceLevel,
+    Create,
+    CreateResource,
+    DeactivatePlugin,
+    DropResource,
+    Entry,
+    Error,
+    Exited,
+    FailedUpdate,
+    FilesystemStorageUsageUpdate,
+    GrowMemory,
+    Interrupted,
+    InvocationFinished,
+    InvocationStarted,
+    Jump,
+    Log,
+    LogLevel,
+    OplogProcessorCheckpoint,
+    PendingInvocation,
+    PendingUpdate,
+    PersistenceLevel,
+    Region,
+    Restart,
+    RetryPolicy,
+    Revert,
+    SetRetryPolicy,
+    Snapshot,
+    SuccessfulUpdate,
+    Suspend,
+)
+from golem_server.model.workers import StatusColumns, WorkerStatus
+
+STDERR_EVENTS = 128
+"""How many lines of an invocation's error output are kept for the error that ends it."""
+
+
+class PendingReference(msgspec.Struct, array_like=True):
+    """A queued invocation: where its PendingInvocation entry is."""
+
+    idempotency_key: str
+    index: int
+
+
+class UpdateRecord(msgspec.Struct, array_like=True):
+    """An update that was asked for, and what became of it: `pending`, `successful` or `failed`."""
+
+    state: str
+    timestamp: int
+    target_revision: int
+    details: str | None = None
+
+
+class OwnedResource(msgspec.Struct, array_like=True):
+    """A live handle of an exported resource."""
+
+    id: int
+    name: str
+    owner: str
+    created_at: int
+
+
+class StatusRecord(msgspec.Struct, omit_defaults=True):
+    """The fold. Everything in it can be rebuilt from the oplog up to `last_index`."""
+
+    status: WorkerStatus = WorkerStatus.IDLE
+    last_index: int = 0
+    component_revision: int = 0
+    component_size: int = 0
+    memory_bytes: int = 0
+    current_idempotency_key: str | None = None
+    current_started_index: int = 0
+    pending: list[PendingReference] = []
+    updates: list[UpdateRecord] = []
+    retry_counts: dict[int, int] = {}
+    last_error: str | None = None
+    last_error_index: int = 0
+    stderr: list[str] = []
+    resources: list[OwnedResource] = []
+    skipped_regions: list[Region] = []
+    deleted_regions: list[Region] = []
+    retry_policy: RetryPolicy | None = None
+    persistence_level: int = PersistenceLevel.SMART
+
+    @property
+    def retry_count(self) -> int:
+        """Failed attempts at the current place."""
+        return max(self.retry_counts.values(), default=0)
+
+    def apply(self, index: int, entry: Entry) -> None:
+        """Take one more entry into account. Entries inside skipped regions must not be given (see `fold`)."""
+        self.last_index = index
+        rule = _RULES.get(type(entry))
+        if rule is None:
+            self.status = WorkerStatus.RUNNING
+        else:
+            rule(self, index, entry)
+
+    def columns(self, wake_at: int | None) -> StatusColumns:
+        """The form that the store keeps."""
+        return StatusColumns(
+            status=self.status,
+            last_index=self.last_index,
+            component_revision=self.component_revision,
+            retry_count=self.retry_count,
+            pending_count=len(self.pending),
+            wake_at=wake_at,
+            record=_encoder.encode(self),
+        )
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(StatusRecord)
+
+
+def decode_status(record: bytes) -> StatusRecord:
+    """The record that `StatusRecord.columns` encoded."""
+    return _decoder.decode(record)
+
+
+def fold(entries: Iterable[tuple[int, Entry]]) -> StatusRecord:
+    """The status after these entries, which begin at index 1 and have no gaps.
+
+    Entries inside regions that later entries skip do not count, except that queued invocations stay queued and
+    errors inside a jump count as attempts (reference: durability, sections 1 and 2).
+    """
+    listed = list(entries)
+    skipped: list[Region] = []
+    deleted: list[Region] = []
+    for _, entry in listed:
+        if isinstance(entry, Jump):
+            skipped.append(entry.jump)
+        elif isinstance(entry, Revert):
+            deleted.append(entry.dropped_region)
+    record = StatusRecord()
+    for index, entry in listed:
+        if in_regions(deleted, index) and not isinstance(entry, PendingInvocation | CancelPendingInvocation | Revert):
+            record.last_index = index
+            if isinstance(entry, InvocationStarted):
+                record.pending = [item for item in record.pending if not _same(item, entry)]
+        elif in_regions(skipped, index) and not isinstance(entry, Jump) and not entry.hint:
+            record.last_index = index
+            if isinstance(entry, InvocationStarted):
+                record.pending = [item for item in record.pending if not _same(item, entry)]
+        else:
+            record.apply(index, entry)
+    return record
+
+
+def in_regions(regions: Iterable[Region], index: int) -> bool:
+    """Whether one of the regions contains the index."""
+    return any(region.start <= index <= region.end for region in regions)
+
+
+def merge_region(regions: list[Region], region: Region) -> list[Region]:
+    """The regions with one more, merged where they touch, in order."""
+    merged: list[Region] = []
+    for candidate in sorted([*regions, region]):
+        if merged and candidate.start <= merged[-1].end + 1:
+            merged[-1] = Region(merged[-1].start, max(merged[-1].end, candidate.end))
+        else:
+            merged.append(candidate)
+    return merged
+
+
+def _same(reference: PendingReference, entry: InvocationStarted) -> bool:
+    return reference.idempotency_key == entry.invocation.idempotency_key
+
+
+def _create(record: StatusRecord, _index: int, entry: Create) -> None:
+    record.status = WorkerStatus.IDLE
+    record.component_revision = entry.component_revision
+    record.component_size = entry.component_size
+    record.memory_bytes = entry.initial_memory_bytes
+
+
+def _started(record: StatusRecord, index: int, entry: InvocationStarted) -> None:
+    record.status = WorkerStatus.RUNNING
+    record.current_idempotency_key = entry.invocation.idempotency_key
+    record.current_started_index = index
+    record.retry_counts.clear()
+    record.last_error = None
+    record.last_error_index = 0
+    record.stderr.clear()
+    if record.pending:
+        record.pending = [item for item in record.pending if not _same(item, entry)]
+
+
+def _finished(record: StatusRecord, _index: int, _entry: InvocationFinished) -> None:
+    record.status = WorkerStatus.IDLE
+    record.current_idempotency_key = None
+    record.retry_counts.clear()
+    record.last_error = None
+    record.last_error_index = 0
+    record.stderr.clear()
+
+
+def _suspend(record: StatusRecord, _index: int, _entry: Suspend) -> None:
+    record.status = WorkerStatus.SUSPENDED
+
+
+def _interrupted(record: StatusRecord, _index: int, _entry: Interrupted) -> None:
+    record.status = WorkerStatus.INTERRUPTED
+
+
+def _exited(record: StatusRecord, _index: int, _entry: Exited) -> None:
+    record.status = WorkerStatus.EXITED
+
+
+def _restart(record: StatusRecord, _index: int, _entry: Restart) -> None:
+    record.status = WorkerStatus.IDLE
+
+
+def _error(record: StatusRecord, index: int, entry: Error) -> None:
+    record.retry_counts[entry.retry_from] = record.retry_counts.get(entry.retry_from, 0) + 1
+    record.last_error = entry.message
+    record.last_error_index = index
+    record.status = WorkerStatus.RETRYING if entry.retriable else WorkerStatus.FAILED
+
+
+def _jump(record: StatusRecord, _index: int, entry: Jump) -> None:
+    record.status = WorkerStatus.RUNNING
+    record.skipped_regions = merge_region(record.skipped_regions, entry.jump)
+
+
+def _revert(record: StatusRecord, _index: int, entry: Revert) -> None:
+    record.skipped_regions = merge_region(record.skipped_regions, entry.dropped_region)
+    record.deleted_regions = merge_region(record.deleted_regions, entry.dropped_region)
+
+
+def _pending(record: StatusRecord, index: int, entry: PendingInvocation) -> None:
+    record.pending.append(PendingReference(entry.invocation.idempotency_key, index))
+
+
+def _cancel(record: StatusRecord, _index: int, entry: CancelPendingInvocation) -> None:
+    record.pending = [item for item in record.pending if item.idempotency_key != entry.idempotency_key]
+
+
+def _pending_update(record: StatusRecord, _index: int, entry: PendingUpdate) -> None:
+    record.updates.append(UpdateRecord("pending", entry.timestamp, entry.target_revision))
+    if record.status is WorkerStatus.FAILED:
+        record.status = WorkerStatus.RETRYING
+
+
+def _pop_update(record: StatusRecord) -> None:
+    for position, update in enumerate(record.updates):
+        if update.state == "pending":
+            del record.updates[position]
+            return
+
+
+def _successful_update(record: StatusRecord, _index: int, entry: SuccessfulUpdate) -> None:
+    _pop_update(record)
+    record.updates.append(UpdateRecord("successful", entry.timestamp, entry.target_revision))
+    record.component_revision = entry.target_revision
+    record.component_size = entry.new_component_size
+
+
+def _failed_update(record: StatusRecord, _index: int, entry: FailedUpdate) -> None:
+    _pop_update(record)
+    record.updates.append(UpdateRecord("failed", entry.timestamp, entry.target_revision, entry.details))
+
+
+def _grow(record: StatusRecord, _index: int, entry: GrowMemory) -> None:
+    record.memory_bytes += entry.delta
+
+
+def _create_resource(record: StatusRecord, _index: int, entry: CreateResource) -> None:
+    record.resources.append(OwnedResource(entry.id, entry.name, entry.owner, entry.timestamp))
+
+
+def _drop_resource(record: StatusRecord, _index: int, entry: DropResource) -> None:
+    record.resources = [resource for resource in record.resources if resource.id != entry.id]
+
+
+def _log(record: StatusRecord, _index: int, entry: Log) -> None:
+    record.status = WorkerStatus.RUNNING
+    line = stderr_text(entry)
+    if line is not None:
+        record.stderr.append(line)
+        del record.stderr[:-STDERR_EVENTS]
+
+
+def stderr_text(entry: Log) -> str | None:
+    """What a log entry adds to the error output of its invocation, or None."""
+    if entry.level == LogLevel.STDERR:
+        return entry.message
+    if entry.level >= LogLevel.WARN:
+        return f"[{LogLevel(entry.level).name}] [{entry.context}] {entry.message}\n"
+    return None
+
+
+def _persistence(record: StatusRecord, _index: int, entry: ChangePersistenceLevel) -> None:
+    record.status = WorkerStatus.RUNNING
+    record.persistence_level = entry.persistence_level
+
+
+def _retry_policy(record: StatusRecord, _index: int, entry: SetRetryPolicy) -> None:
+    record.status = WorkerStatus.RUNNING
+    record.retry_policy = entry.policy
+
+
+def _unchanged(_record: StatusRecord, _index: int, _entry: Entry) -> None:
+    return
+
+
+_RULES: dict[type[Entry], Callable[[StatusRecord, int, Any], None]] = {
+    Create: _create,
+    InvocationStarted: _started,
+    InvocationFinished: _finished,
+    Suspend: _suspend,
+    Interrupted: _interrupted,
+    Exited: _exited,
+    Restart: _restart,
+    Error: _error,
+    Jump: _jump,
+    Revert: _revert,
+    PendingInvocation: _pending,
+    CancelPendingInvocation: _cancel,
+    PendingUpdate: _pending_update,
+    SuccessfulUpdate: _successful_update,
+    FailedUpdate: _failed_update,
+    GrowMemory: _grow,
+    CreateResource: _create_resource,
+    DropResource: _drop_resource,
+    Log: _log,
+    ChangePersistenceLevel: _persistence,
+    SetRetryPolicy: _retry_policy,
+    FilesystemStorageUsageUpdate: _unchanged,
+    ActivatePlugin: _unchanged,
+    DeactivatePlugin: _unchanged,
+    Snapshot: _unchanged,
+    OplogProcessorCheckpoint: _unchanged,
+}
+"""What each kind does to the record; a kind that is not listed happens inside an invocation: Running."""

@@ -1,0 +1,88 @@
+"""A worker as the store keeps it: what was fixed at creation, and the columns that its status needs."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from uuid import UUID
+
+import msgspec
+
+from golem_server.model.ids import WorkerId, WorkerNumber
+from golem_server.model.oplog import EncodedEntry
+
+
+class WorkerStatus(IntEnum):
+    """The seven statuses, ordered as filters compare them (reference: rest-api, section 5)."""
+
+    RUNNING = 0
+    IDLE = 1
+    SUSPENDED = 2
+    INTERRUPTED = 3
+    RETRYING = 4
+    FAILED = 5
+    EXITED = 6
+
+    @property
+    def text(self) -> str:
+        """The status as JSON shows it: `Running`."""
+        return self.name.capitalize()
+
+
+class NewWorker(msgspec.Struct, frozen=True, kw_only=True):
+    """What is fixed when a worker is created. `created_at` in milliseconds since the epoch."""
+
+    worker_id: WorkerId
+    environment_id: UUID
+    created_by: UUID
+    created_at: int
+    arguments: list[str]
+    environment: dict[str, str]
+
+
+class StatusColumns(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of a worker's status that queries need, and the whole of it as bytes.
+
+    `record` is the encoded fold over the oplog up to `last_index`. `wake_at` (milliseconds since the epoch) is
+    when the worker is to be started by the scheduler, or None.
+    """
+
+    status: WorkerStatus
+    last_index: int
+    component_revision: int
+    retry_count: int
+    pending_count: int
+    wake_at: int | None
+    record: bytes
+
+
+class StoredWorker(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker's row."""
+
+    number: WorkerNumber
+    worker: NewWorker
+    columns: StatusColumns
+
+
+class StoredEntry(msgspec.Struct, frozen=True):
+    """An oplog entry with its index."""
+
+    index: int
+    kind: int
+    timestamp: int
+    data: bytes
+
+
+class OplogBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """Entries `first_index`, `first_index + 1`, ... of one worker and the status after them, to be written together."""
+
+    number: WorkerNumber
+    first_index: int
+    entries: list[EncodedEntry]
+    columns: StatusColumns
+
+
+class WorkerPage(msgspec.Struct, frozen=True):
+    """Some workers in the order of their creation, and where to go on (None at the end)."""
+
+    workers: list[StoredWorker]
+    next: WorkerNumber | None
