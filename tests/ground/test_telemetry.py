@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,17 +13,7 @@ SECRET = "canary-0123456789-canary"
 
 
 @pytest.fixture
-def root_logger_put_back() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
-
-
-@pytest.fixture
-def log(root_logger_put_back: None, request: pytest.FixtureRequest) -> io.StringIO:
+def log(request: pytest.FixtureRequest) -> io.StringIO:
     stream = io.StringIO()
     configure_logging(LogLevel.DEBUG, request.param, secrets=[SECRET, ""], stream=stream)
     return stream
