@@ -1,0 +1,556 @@
+"""The durable context: all that host functions see of the worker they work for.
+
+It carries the rule that makes a worker durable (reference: durability, section 3): a recorded call does its live
+effect once and keeps the response; in replay the response comes from the oplog. Around it stand the begin and end of
+remote writes, atomic regions, persistence levels, jumps and the switch from replay to live.
+
+Calls of local or reading functions that answer at once take a path without a coroutine; everything that must wait
+or write returns one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CoroutineType
+from typing import Any, Protocol, TypeVar
+from uuid import UUID
+
+from golem_server.clock import Clock
+from golem_server.durable.oplog import WorkerOplog
+from golem_server.durable.replay import ReplayCursor, describe
+from golem_server.durable.resources import ResourceTable
+from golem_server.durable.signals import PermanentFailure, RestartWorker
+from golem_server.model.errors import InternalBug, InvalidWorkerRequest, UnexpectedOplogEntry
+from golem_server.model.ids import PromiseId, WorkerId, derived_idempotency_key
+from golem_server.model.oplog import (
+    BeginAtomicRegion,
+    BeginRemoteWrite,
+    Category,
+    ChangePersistenceLevel,
+    EndAtomicRegion,
+    EndRemoteWrite,
+    Entry,
+    HostCall,
+    Jump,
+    Log,
+    LogLevel,
+    NoOp,
+    PersistenceLevel,
+    Region,
+    RetryPolicy,
+    SetRetryPolicy,
+)
+from golem_server.model.status import StatusRecord, in_regions
+from golem_server.model.types import Value
+
+ServiceT = TypeVar("ServiceT")
+
+NOT_REPEATABLE = "Non-idempotent remote write operation was not completed, cannot retry"
+
+
+class WorkerServices(Protocol):
+    """What a running guest can ask of the executor about workers, itself included."""
+
+    async def promise_data(self, promise: PromiseId) -> bytes | None:
+        """The data of a completed promise, None while it is open. Raises NotFound for one that was never created."""
+        ...
+
+    async def complete_promise(self, promise: PromiseId, data: bytes) -> bool:
+        """Complete a promise and wake its worker. False if it was complete before. Raises NotFound."""
+        ...
+
+    async def wait_for_promise(self, promise: PromiseId) -> None:
+        """Return when the promise is completed through this server, or at once if it is complete."""
+        ...
+
+    async def worker_status(self, worker_id: WorkerId) -> StatusRecord | None:
+        """The status of a worker, None where there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class GuestSettings:
+    """How guests are treated. Durations in seconds."""
+
+    suspend_after: float = 10.0
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
+
+
+class WorkerContext:
+    """The state of one loaded instance, as its host functions see and change it.
+
+    - `worker_id`, `component_revision`, `environment_id`, `account_id`, `arguments`, `environment`: facts about the
+      worker; `environment` holds the guest's variables as given at creation and by the component, without Golem's own;
+    - `clock`: the only time;
+    - `resources`: what the guest's handles stand for;
+    - `files`: the worker's folder, empty at each start (replay writes it again);
+    - `workers`: promises and other workers;
+    - `local`: state of host modules, by a key of theirs, gone with the instance.
+    """
+
+    def __init__(
+        self,
+        *,
+        worker_id: WorkerId,
+        component_revision: int,
+        environment_id: UUID,
+        account_id: UUID,
+        arguments: list[str],
+        environment: dict[str, str],
+        clock: Clock,
+        oplog: WorkerOplog,
+        cursor: ReplayCursor | None,
+        files: Path,
+        workers: WorkerServices,
+        services: Mapping[type[Any], Any],
+        settings: GuestSettings,
+    ) -> None:
+        self.worker_id = worker_id
+        self.component_revision = component_revision
+        self.environment_id = environment_id
+        self.account_id = account_id
+        self.arguments = arguments
+        self.environment = environment
+        self.clock = clock
+        self.oplog = oplog
+        self.files = files
+        self.workers = workers
+        self.settings = settings
+        self.resources = ResourceTable()
+        self.local: dict[Any, Any] = {}
+        self.assume_idempotence = True
+        self.persistence_level = PersistenceLevel.SMART
+        self.host_calls = 0
+        self.on_log: Callable[[Log], None] | None = None
+        self._services = services
+        self._cursor = cursor
+        self._position = cursor.position if cursor is not None else oplog.last_index
+        self._atomic_regions: list[int] = []
+        self._atomic_keys = 0
+        self._logs_to_suppress: Counter[tuple[int, str, str]] | None = None
+        self._open_writes: list[int] = []
+        if cursor is not None and cursor.finished:
+            self._go_live()
+
+    # --- What the worker and its host modules ask
+
+    @property
+    def is_live(self) -> bool:
+        """Whether calls have their effects now. In replay it turns true with the last recorded entry."""
+        return self._cursor is None
+
+    @property
+    def position(self) -> int:
+        """The index of the last entry that replay consumes or the live run wrote: the place where the guest stands.
+
+        The same live and in replay, whatever hints lie between.
+        """
+        return self._position
+
+    @property
+    def retry_point(self) -> int:
+        """The index that groups failed attempts at this place."""
+        if self._atomic_regions:
+            return self._atomic_regions[-1]
+        return self._open_writes[-1] if self._open_writes else self._position
+
+    @property
+    def inside_atomic_region(self) -> bool:
+        """Whether an atomic region is open: then even a trap is tried again."""
+        return bool(self._atomic_regions)
+
+    @property
+    def idempotency_key(self) -> str:
+        """The key of the running invocation, empty outside of one."""
+        return self.current_key
+
+    current_key: str = ""
+
+    def service(self, kind: type[ServiceT]) -> ServiceT:
+        """A service that app.py gave to all workers, by its class."""
+        found = self._services.get(kind)
+        if not isinstance(found, kind):
+            raise InternalBug(f"no service {kind.__name__} was given to the workers")
+        return found
+
+    def resource_dropped(self, number: int) -> None:
+        """The guest dropped the handle of a host resource (called by the wasm room)."""
+        self.resources.drop(number)
+
+    def now_ms(self) -> int:
+        """The time for an oplog entry."""
+        return self.clock.now_ns() // 1_000_000
+
+    def close(self) -> None:
+        """Give up whatever the instance holds outside, because the instance is given up."""
+        self.resources.close()
+
+    # --- Recorded calls
+
+    def recorded(
+        self,
+        category: Category,
+        function: str,
+        request_of: Callable[..., Value],
+        live: Callable[..., Any],
+        arguments: tuple[Value, ...],
+    ) -> Any:
+        """Do a call that is recorded: its response, or a coroutine of it.
+
+        `live(context, *arguments)` has the effect and gives the response; `request_of(context, *arguments)` gives what
+        the oplog keeps of the arguments. Raises UnexpectedOplogEntry where replay meets something else.
+        """
+        self.host_calls += 1
+        cursor = self._cursor
+        if cursor is None:
+            if category <= Category.READ_REMOTE:
+                if self.oplog.full:
+                    return self._recorded_after_commit(category, function, request_of, live, arguments)
+                response = live(self, *arguments)
+                if response.__class__ is CoroutineType:
+                    return self._recorded_later(category, function, request_of, response, arguments)
+                self._write_call(category, function, request_of(self, *arguments), response)
+                return response
+            return self._remote_write(category, function, request_of, live, arguments)
+        if cursor.ready and (category != Category.WRITE_REMOTE or self.assume_idempotence):
+            return self._replayed(cursor, function)
+        return self._recorded_slowly(category, function, request_of, live, arguments)
+
+    async def durable(
+        self, category: Category, function: str, request: Value, live: Callable[[], Any], begin_index: int | None = None
+    ) -> Value:
+        """The same for special functions: `live()` gives the response or a coroutine of it.
+
+        `begin_index` names the batched remote write that this call belongs to: such calls neither begin nor end one.
+        """
+        if begin_index is None:
+
+            def request_of(_context: WorkerContext) -> Value:
+                return request
+
+            def effect(_context: WorkerContext) -> Any:
+                return live()
+
+            response = self.recorded(category, function, request_of, effect, ())
+            return await response if response.__class__ is CoroutineType else response
+        self.host_calls += 1
+        cursor = await self._settled()
+        if cursor is not None:
+            return self._replayed(cursor, function)
+        response = live()
+        if response.__class__ is CoroutineType:
+            response = await response
+        self._write_call(category, function, request, response, begin_index)
+        await self.oplog.commit()
+        return response
+
+    async def settle_replay(self) -> bool:
+        """Make `is_live` exact and return it: whether the next recorded call has its effect."""
+        return await self._settled() is None
+
+    async def _settled(self) -> ReplayCursor | None:
+        cursor = self._cursor
+        if cursor is not None and cursor.exhausted:
+            await cursor.load()
+            if cursor.finished:
+                self._go_live()
+        return self._cursor
+
+    def append(self, entry: Entry) -> int:
+        """Write an entry in live mode."""
+        index = self.oplog.append(entry)
+        if not entry.hint:
+            self._position = index
+        return index
+
+    async def take(self, kind: type[Entry]) -> Entry:
+        """Consume the next entry in replay, which must be of this kind."""
+        cursor = self._cursor
+        if cursor is None:
+            raise InternalBug("there is no replay to take entries from")
+        entry = await cursor.expect(kind)
+        self._consumed(cursor)
+        return entry
+
+    def _replayed(self, cursor: ReplayCursor, function: str) -> Value:
+        entry = cursor.take()
+        if not isinstance(entry, HostCall) or entry.function != function:
+            raise UnexpectedOplogEntry(f"HostCall({function})", describe(entry))
+        self._consumed(cursor)
+        return entry.response
+
+    def _consumed(self, cursor: ReplayCursor) -> None:
+        self._position = cursor.position
+        if cursor.finished:
+            self._go_live()
+
+    def _go_live(self) -> None:
+        if self._cursor is not None:
+            self._logs_to_suppress = Counter(self._cursor.trailing_logs()) or None
+            self._cursor = None
+
+    def _write_call(
+        self, category: Category, function: str, request: Value, response: Value, begin_index: int | None = None
+    ) -> None:
+        self._position = self.oplog.append(
+            HostCall(
+                timestamp=self.clock.now_ns() // 1_000_000,
+                function=function,
+                request=request,
+                response=response,
+                category=category,
+                begin_index=begin_index,
+            )
+        )
+
+    async def _recorded_later(
+        self,
+        category: Category,
+        function: str,
+        request_of: Callable[..., Value],
+        pending: CoroutineType[Any, Any, Any],
+        arguments: tuple[Value, ...],
+    ) -> Value:
+        response = await pending
+        self._write_call(category, function, request_of(self, *arguments), response)
+        return response
+
+    async def _recorded_after_commit(
+        self,
+        category: Category,
+        function: str,
+        request_of: Callable[..., Value],
+        live: Callable[..., Any],
+        arguments: tuple[Value, ...],
+    ) -> Value:
+        await self.oplog.commit()
+        response = live(self, *arguments)
+        if response.__class__ is CoroutineType:
+            response = await response
+        self._write_call(category, function, request_of(self, *arguments), response)
+        return response
+
+    async def _remote_write(
+        self,
+        category: Category,
+        function: str,
+        request_of: Callable[..., Value],
+        live: Callable[..., Any],
+        arguments: tuple[Value, ...],
+    ) -> Value:
+        begin: int | None = None
+        if not self.assume_idempotence:
+            begin = self.append(BeginRemoteWrite(timestamp=self.now_ms()))
+        await self.oplog.commit()
+        response = live(self, *arguments)
+        if response.__class__ is CoroutineType:
+            response = await response
+        self._write_call(category, function, request_of(self, *arguments), response)
+        if begin is not None:
+            self.append(EndRemoteWrite(timestamp=self.now_ms(), begin_index=begin))
+        await self.oplog.commit()
+        return response
+
+    async def _recorded_slowly(
+        self,
+        category: Category,
+        function: str,
+        request_of: Callable[..., Value],
+        live: Callable[..., Any],
+        arguments: tuple[Value, ...],
+    ) -> Value:
+        """A recorded call in replay that has to read first, or that comes between a begin and an end."""
+        cursor = await self._settled()
+        if cursor is None:
+            self.host_calls -= 1
+            response = self.recorded(category, function, request_of, live, arguments)
+            return await response if response.__class__ is CoroutineType else response
+        if category != Category.WRITE_REMOTE or self.assume_idempotence:
+            return self._replayed(cursor, function)
+        begin = await self._replay_begin(BeginRemoteWrite)
+        cursor = await self._settled()
+        if cursor is None or not await cursor.ends_remote_write(begin):
+            self._go_live()
+            raise PermanentFailure(NOT_REPEATABLE)
+        response = self._replayed(cursor, function)
+        await self._replay_end(EndRemoteWrite)
+        return response
+
+    async def _replay_begin(self, kind: type[Entry]) -> int:
+        await self.take(kind)
+        return self._position
+
+    async def _replay_end(self, kind: type[Entry]) -> None:
+        if await self._settled() is not None:
+            await self.take(kind)
+
+    # --- Remote writes of several calls
+
+    async def begin_remote_write(self) -> int:
+        """Open a remote write that several calls belong to; returns its index.
+
+        In replay of one that was not completed, the worker goes live here and the write is done again from its
+        beginning, if that is allowed; else PermanentFailure.
+        """
+        if await self._settled() is None:
+            begin = self.append(BeginRemoteWrite(timestamp=self.now_ms()))
+            await self.oplog.commit()
+            self._open_writes.append(begin)
+            return begin
+        begin = await self._replay_begin(BeginRemoteWrite)
+        cursor = await self._settled()
+        if cursor is not None and not await cursor.ends_remote_write(begin):
+            if not self.assume_idempotence or await cursor.foreign_write_after(begin):
+                self._go_live()
+                raise PermanentFailure(NOT_REPEATABLE)
+            await self._go_live_skipping_after(begin)
+        elif cursor is None and not self.assume_idempotence:
+            raise PermanentFailure(NOT_REPEATABLE)
+        self._open_writes.append(begin)
+        return begin
+
+    async def end_remote_write(self, begin: int) -> None:
+        """Close the remote write that began at `begin`, durably."""
+        if begin in self._open_writes:
+            self._open_writes.remove(begin)
+        if await self._settled() is not None:
+            entry = await self.take(EndRemoteWrite)
+            if isinstance(entry, EndRemoteWrite) and entry.begin_index != begin:
+                raise UnexpectedOplogEntry(f"EndRemoteWrite({begin})", f"EndRemoteWrite({entry.begin_index})")
+            return
+        self.append(EndRemoteWrite(timestamp=self.now_ms(), begin_index=begin))
+        await self.oplog.commit()
+
+    async def _go_live_skipping_after(self, begin: int) -> None:
+        """Go live and let later replays skip what was recorded after `begin` by the attempt that was cut off."""
+        cursor = self._cursor
+        if cursor is None:
+            return
+        left = await cursor.anything_left()
+        self._go_live()
+        self._logs_to_suppress = None
+        if left:
+            end = self.oplog.last_index + 1
+            self.oplog.append(Jump(timestamp=self.now_ms(), jump=Region(begin + 1, end)))
+            await self.oplog.commit()
+
+    # --- Atomic regions, jumps, persistence
+
+    async def begin_atomic_region(self) -> int:
+        """Open an atomic region: if it is not closed before a failure, all of it happens again. Returns its index."""
+        if await self._settled() is None:
+            begin = self.append(BeginAtomicRegion(timestamp=self.now_ms()))
+        else:
+            begin = await self._replay_begin(BeginAtomicRegion)
+            cursor = await self._settled()
+            if cursor is not None and not await cursor.ends_atomic_region(begin):
+                await self._go_live_skipping_after(begin)
+        if not self._atomic_regions:
+            self._atomic_keys = begin + 1
+        self._atomic_regions.append(begin)
+        return begin
+
+    async def end_atomic_region(self, begin: int) -> None:
+        """Close the atomic region that `begin_atomic_region` gave this index to."""
+        if begin not in self._atomic_regions:
+            raise InvalidWorkerRequest(f"no atomic region began at index {begin}")
+        self._atomic_regions.remove(begin)
+        if await self._settled() is not None:
+            await self.take(EndAtomicRegion)
+        else:
+            self.append(EndAtomicRegion(timestamp=self.now_ms(), begin_index=begin))
+
+    async def oplog_index(self) -> int:
+        """An index that `set_oplog_index` can go back to."""
+        if await self._settled() is not None:
+            await self.take(NoOp)
+            return self._position
+        return self.append(NoOp(timestamp=self.now_ms()))
+
+    async def set_oplog_index(self, index: int) -> None:
+        """Go back to the state at `index`: raises RestartWorker in live mode; in replay nothing happens.
+
+        Raises GuestError-like PermanentFailure for an index that lies ahead or in a region that was dropped.
+        """
+        if await self._settled() is not None:
+            return
+        if index > self.oplog.last_index:
+            raise PermanentFailure(f"Attempted to jump forward in oplog to index {index}")
+        if index < 1 or in_regions(self.oplog.status.skipped_regions, index):
+            raise PermanentFailure(f"Attempted to jump to a deleted region in oplog to index {index}")
+        end = self.oplog.last_index + 1
+        self.oplog.append(Jump(timestamp=self.now_ms(), jump=Region(index + 1, end)))
+        await self.oplog.commit()
+        raise RestartWorker()
+
+    async def set_persistence_level(self, level: PersistenceLevel) -> None:
+        """Choose how much is recorded from here on. A zone without persistence that was not closed runs again."""
+        if level == self.persistence_level:
+            return
+        cursor = await self._settled()
+        self.persistence_level = level
+        if cursor is None:
+            self.append(ChangePersistenceLevel(timestamp=self.now_ms(), persistence_level=level))
+            await self.oplog.commit()
+            return
+        begin = await self._replay_begin(ChangePersistenceLevel)
+        if level != PersistenceLevel.PERSIST_NOTHING:
+            return
+        cursor = await self._settled()
+        if cursor is not None and not await cursor.ends_unrecorded_zone():
+            await self._go_live_skipping_after(begin)
+
+    async def set_retry_policy(self, policy: RetryPolicy) -> None:
+        """Choose the worker's retry policy from here on."""
+        if await self._settled() is not None:
+            await self.take(SetRetryPolicy)
+        else:
+            self.append(SetRetryPolicy(timestamp=self.now_ms(), policy=policy))
+            await self.oplog.commit()
+
+    @property
+    def retry_policy(self) -> RetryPolicy:
+        """The policy in force."""
+        return self.oplog.status.retry_policy or self.settings.retry_policy
+
+    def derive_idempotency_key(self, index: int | None = None) -> UUID:
+        """The key for an effect that is about to happen: the same each time that this very effect is tried.
+
+        `index` names the remote write that it belongs to, where there is one.
+        """
+        if self._atomic_regions:
+            number = self._atomic_keys
+            self._atomic_keys += 1
+        else:
+            number = self._position if index is None else index
+        return derived_idempotency_key(self.current_key, number)
+
+    # --- Output
+
+    def log(self, level: LogLevel, context: str, message: str) -> None:
+        """The guest printed or logged something. Nothing happens in replay, and nothing twice after it."""
+        if self._cursor is not None:
+            return
+        suppress = self._logs_to_suppress
+        if suppress is not None:
+            key = (int(level), context, message)
+            if suppress[key] > 0:
+                suppress[key] -= 1
+                return
+        entry = Log(timestamp=self.now_ms(), level=level, context=context, message=message)
+        self.oplog.append(entry)
+        if self.on_log is not None:
+            self.on_log(entry)
+
+    async def back_pressure(self) -> None:
+        """Wait while more is buffered than should be; for functions that print or log."""
+        if self.oplog.full:
+            await self.oplog.commit()
+
+    async def pause(self, seconds: float) -> None:
+        """Wait in memory. An interrupt ends it."""
+        await asyncio.sleep(seconds)

@@ -1,0 +1,104 @@
+"""The writing end of one worker's oplog: entries are buffered in order and committed together.
+
+Ordering is total: committing an entry commits all before it. What is still buffered when the process dies never
+happened; whoever needs an entry to be durable awaits `commit` (reference: durability, section 2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from golem_server.durable.ports import OplogStore
+from golem_server.model.ids import WorkerNumber
+from golem_server.model.oplog import EncodedEntry, Entry, encode_entry
+from golem_server.model.status import StatusRecord
+from golem_server.model.workers import OplogBatch
+
+BACK_PRESSURE_ENTRIES = 4096
+"""Buffered entries above which a guest that only makes local calls has to wait for a commit."""
+
+
+class WorkerOplog:
+    """Appends to one worker's oplog and keeps its status record, the fold, in step.
+
+    `wake_at` goes with each commit: when the scheduler is to start the worker, or None.
+    """
+
+    def __init__(self, store: OplogStore, number: WorkerNumber, status: StatusRecord) -> None:
+        self._store = store
+        self.number = number
+        self.status = status
+        self.wake_at: int | None = None
+        self._buffer: list[EncodedEntry] = []
+        self._committed = status.last_index
+        self._flight: asyncio.Future[None] | None = None
+        self._broken: BaseException | None = None
+
+    @property
+    def last_index(self) -> int:
+        """The index of the last entry, committed or not."""
+        return self.status.last_index
+
+    @property
+    def committed_index(self) -> int:
+        """The index of the last entry that is durable."""
+        return self._committed
+
+    @property
+    def full(self) -> bool:
+        """Whether so much is buffered that the guest should wait for a commit."""
+        return len(self._buffer) > BACK_PRESSURE_ENTRIES
+
+    def append(self, entry: Entry) -> int:
+        """Add an entry to the buffer and return its index. Nothing is durable yet."""
+        index = self.status.last_index + 1
+        self._buffer.append(encode_entry(entry))
+        self.status.apply(index, entry)
+        return index
+
+    async def commit(self) -> None:
+        """Make everything appended so far durable.
+
+        Raises OplogFenced when another owner wrote this oplog, Unavailable when the store is away; the oplog is
+        then broken: the worker must be given up and loaded again. A cancelled caller does not stop the write.
+        """
+        target = self.status.last_index
+        while self._committed < target:
+            if self._broken is not None:
+                raise self._broken
+            if self._flight is None:
+                self._flight = asyncio.ensure_future(self._write())
+            await asyncio.shield(self._flight)
+
+    def commit_soon(self) -> None:
+        """Start a commit of what is buffered without waiting for it. Failures show at the next `commit`."""
+        if self._buffer and self._flight is None and self._broken is None:
+            self._flight = asyncio.ensure_future(self._write())
+            self._flight.add_done_callback(_retrieve)
+
+    async def settle(self) -> None:
+        """Wait until no write is under way, whatever its outcome."""
+        while self._flight is not None:
+            await asyncio.wait({self._flight})
+
+    async def _write(self) -> None:
+        entries, self._buffer = self._buffer, []
+        batch = OplogBatch(
+            number=self.number,
+            first_index=self._committed + 1,
+            entries=entries,
+            columns=self.status.columns(self.wake_at),
+        )
+        try:
+            await self._store.append(batch)
+            self._committed += len(entries)
+        except BaseException as error:
+            self._broken = error
+            raise
+        finally:
+            self._flight = None
+
+
+def _retrieve(flight: asyncio.Future[None]) -> None:
+    if not flight.cancelled():
+        flight.exception()

@@ -1,0 +1,123 @@
+"""What the durable room needs from outside: stores and the source of components.
+
+The storage and registry rooms fit these protocols; only app.py knows that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from golem_server.model.ids import ComponentId, WorkerId, WorkerNumber
+from golem_server.model.oplog import EncodedEntry
+from golem_server.model.workers import NewWorker, OplogBatch, StatusColumns, StoredEntry, StoredWorker, WorkerPage
+
+
+class OplogStore(Protocol):
+    """Workers and their oplogs. All methods raise Unavailable while the database cannot be reached."""
+
+    async def create_worker(self, worker: NewWorker, create: EncodedEntry, columns: StatusColumns) -> WorkerNumber:
+        """Write the worker's row and entry 1 together. Raises WorkerAlreadyExists."""
+        ...
+
+    async def find_worker(self, worker_id: WorkerId) -> StoredWorker | None:
+        """The worker's row, or None."""
+        ...
+
+    async def append(self, batch: OplogBatch) -> None:
+        """Write a batch; durable when it returns. All or none.
+
+        Batches of many workers that are appended at the same time share one statement and one fsync.
+        Raises OplogFenced if one of the indexes is taken, if `first_index` does not follow the row's last index, or if
+        the worker's row is gone; Unavailable if the outcome is unknown (read again before writing).
+        """
+        ...
+
+    async def read(self, number: WorkerNumber, first: int, count: int) -> list[StoredEntry]:
+        """Up to `count` entries from index `first` on, in order."""
+        ...
+
+    async def list_workers(self, component_id: ComponentId, after: WorkerNumber | None, count: int) -> WorkerPage:
+        """A component's workers in the order of their numbers, after the given one."""
+        ...
+
+    async def delete_worker(self, number: WorkerNumber) -> None:
+        """Remove the worker's row, oplog, payloads and promises. Nothing happens where there is none."""
+        ...
+
+    async def workers_to_recover(self, after: WorkerNumber | None, count: int) -> WorkerPage:
+        """Workers that were at work when the last run ended: Running, Retrying, or with pending invocations."""
+        ...
+
+    async def workers_to_wake(self, before: int, count: int) -> list[StoredWorker]:
+        """Workers whose `wake_at` is at or before the time (milliseconds since the epoch), the earliest first."""
+        ...
+
+    async def next_wake(self) -> int | None:
+        """The earliest `wake_at` of all workers."""
+        ...
+
+
+class PromiseStore(Protocol):
+    """The data of completed promises, by worker and oplog index of the promise."""
+
+    async def complete(self, number: WorkerNumber, oplog_index: int, data: bytes) -> bool:
+        """Store the data; the first one wins. False if the promise was complete before."""
+        ...
+
+    async def get(self, number: WorkerNumber, oplog_index: int) -> bytes | None:
+        """The data, or None while the promise is open."""
+        ...
+
+
+class BlobStore(Protocol):
+    """Large bytes by content. A namespace groups what is deleted together."""
+
+    async def put(self, namespace: str, content: bytes) -> str:
+        """Keep the content and return its BLAKE3 hash in hex. The same content twice is kept once."""
+        ...
+
+    async def get(self, namespace: str, content_hash: str) -> bytes:
+        """The content. Raises NotFound."""
+        ...
+
+    async def delete_namespace(self, namespace: str) -> None:
+        """Remove everything in the namespace."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerComponent:
+    """What an executor must know of a component's revision to run workers of it."""
+
+    component_id: ComponentId
+    environment_id: UUID
+    created_by: UUID
+    revision: int
+    wasm_hash: str
+    size_bytes: int
+    initial_memory_bytes: int
+    environment: dict[str, str]
+    fetch: Callable[[], Awaitable[bytes]]
+
+
+class ComponentSource(Protocol):
+    """Where the executor finds components."""
+
+    async def latest(self, component_id: ComponentId) -> WorkerComponent:
+        """The newest revision. Raises NotFound."""
+        ...
+
+    async def revision(self, component_id: ComponentId, revision: int) -> WorkerComponent:
+        """One revision, also of a deleted component's. Raises NotFound."""
+        ...
+
+
+class Witness(Protocol):
+    """Points of interest in the life of a commit, for tests that kill the server there; the real one does nothing."""
+
+    def reached(self, point: str, kinds: Sequence[int]) -> None:
+        """Called at `before-commit` and `after-commit` with the kinds of the entries concerned."""
+        ...

@@ -1,0 +1,190 @@
+"""The reading end of one worker's oplog: gives replay the entries that the guest's calls must meet, in order.
+
+Hints and entries inside skipped regions are left out (reference: durability, sections 2 and 3). Entries are read in
+chunks; within a chunk everything is at hand without waiting, which is what makes replay of synchronous calls fast.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from golem_server.durable.ports import OplogStore
+from golem_server.model.errors import InternalBug, UnexpectedOplogEntry
+from golem_server.model.ids import WorkerNumber
+from golem_server.model.oplog import (
+    ENTRY_TYPES,
+    BeginRemoteWrite,
+    ChangePersistenceLevel,
+    EndAtomicRegion,
+    EndRemoteWrite,
+    Entry,
+    HostCall,
+    InvocationFinished,
+    Log,
+    PersistenceLevel,
+    Region,
+    decode_entry,
+)
+from golem_server.model.workers import StoredEntry
+
+CHUNK_ENTRIES = 4096
+
+_Matcher: TypeAlias = Callable[[Entry], bool]
+
+_HINTS = frozenset(kind for kind, entry in ENTRY_TYPES.items() if entry.hint)
+_REMOTE_WRITES = frozenset({4, 5, 6})
+
+
+class ReplayCursor:
+    """Walks over the entries `first`..`target` that replay consumes.
+
+    `position` is the index of the entry consumed last. `finished` is exact whenever no chunk has to be read, and
+    `load` reads the next one.
+    """
+
+    def __init__(
+        self, store: OplogStore, number: WorkerNumber, *, first: int, target: int, skipped: Sequence[Region]
+    ) -> None:
+        self._store = store
+        self._number = number
+        self._target = target
+        self._skipped = [region for region in skipped if region.end >= first]
+        self._read_up_to = first - 1
+        self._entries: list[StoredEntry] = []
+        self._next = 0
+        self.position = first - 1
+        self._trailing_logs: Counter[tuple[int, str, str]] = Counter()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the next entry is in memory."""
+        return self._next < len(self._entries)
+
+    @property
+    def finished(self) -> bool:
+        """Whether replay has consumed everything. Only meaningful when `exhausted` is not set."""
+        return self._next >= len(self._entries) and self._read_up_to >= self._target
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the next chunk must be read before anything can be said."""
+        return self._next >= len(self._entries) and self._read_up_to < self._target
+
+    async def load(self) -> None:
+        """Read chunks until an entry is at hand or the end is reached."""
+        while self.exhausted:
+            if self._next:
+                self._entries = []
+                self._next = 0
+            await self._read_chunk()
+
+    def take(self) -> Entry:
+        """Consume the next entry, which must be `ready`."""
+        stored = self._entries[self._next]
+        self._next += 1
+        self.position = stored.index
+        return decode_entry(stored.kind, stored.data)
+
+    async def next(self) -> Entry | None:
+        """Consume the next entry, reading if need be; None at the end."""
+        if not self.ready:
+            await self.load()
+            if not self.ready:
+                return None
+        return self.take()
+
+    async def expect(self, kind: type[Entry]) -> Entry:
+        """Consume the next entry, which must be of this kind. Raises UnexpectedOplogEntry."""
+        entry = await self.next()
+        if not isinstance(entry, kind):
+            raise UnexpectedOplogEntry(kind.__name__, describe(entry))
+        return entry
+
+    async def ends_remote_write(self, begin: int) -> bool:
+        """Whether the remote write that began at `begin` has its end ahead."""
+        return await self._find(lambda entry: isinstance(entry, EndRemoteWrite) and entry.begin_index == begin)
+
+    async def ends_atomic_region(self, begin: int) -> bool:
+        """Whether the atomic region that began at `begin` has its end ahead."""
+        return await self._find(lambda entry: isinstance(entry, EndAtomicRegion) and entry.begin_index == begin)
+
+    async def ends_unrecorded_zone(self) -> bool:
+        """Whether the zone without persistence in which replay stands is closed ahead."""
+        return await self._find(
+            lambda entry: (
+                isinstance(entry, InvocationFinished)
+                or (
+                    isinstance(entry, ChangePersistenceLevel)
+                    and entry.persistence_level != PersistenceLevel.PERSIST_NOTHING
+                )
+            )
+        )
+
+    async def foreign_write_after(self, begin: int) -> bool:
+        """Whether anything ahead happened outside and does not belong to the remote write that began at `begin`.
+
+        Then that write cannot simply be done again (reference: durability, section 3).
+        """
+
+        def foreign(entry: Entry) -> bool:
+            if isinstance(entry, HostCall):
+                return entry.category in _REMOTE_WRITES and entry.begin_index != begin
+            return isinstance(entry, InvocationFinished | BeginRemoteWrite)
+
+        return await self._find(foreign)
+
+    async def anything_left(self) -> bool:
+        """Whether entries are left that nobody has consumed."""
+        await self.load()
+        return self.ready
+
+    def trailing_logs(self) -> Counter[tuple[int, str, str]]:
+        """Log lines after the last entry that replay consumes: the guest will print them again."""
+        return self._trailing_logs
+
+    async def _find(self, matches: _Matcher) -> bool:
+        position = self._next
+        while True:
+            while position < len(self._entries):
+                stored = self._entries[position]
+                if matches(decode_entry(stored.kind, stored.data)):
+                    return True
+                position += 1
+            if self._read_up_to >= self._target:
+                return False
+            await self._read_chunk()
+
+    async def _read_chunk(self) -> None:
+        count = min(CHUNK_ENTRIES, self._target - self._read_up_to)
+        chunk = await self._store.read(self._number, self._read_up_to + 1, count)
+        if len(chunk) != count:
+            raise InternalBug(f"oplog of worker {self._number} has a gap after index {self._read_up_to}")
+        self._read_up_to = chunk[-1].index
+        for stored in chunk:
+            if stored.kind in _HINTS:
+                if stored.kind == Log.kind:
+                    self._remember_log(stored)
+            elif not self._is_skipped(stored.index):
+                self._entries.append(stored)
+                self._trailing_logs.clear()
+
+    def _remember_log(self, stored: StoredEntry) -> None:
+        entry = decode_entry(stored.kind, stored.data)
+        if isinstance(entry, Log):
+            self._trailing_logs[entry.level, entry.context, entry.message] += 1
+
+    def _is_skipped(self, index: int) -> bool:
+        while self._skipped and self._skipped[0].end < index:
+            self._skipped.pop(0)
+        return bool(self._skipped) and self._skipped[0].start <= index
+
+
+def describe(entry: Entry | None) -> str:
+    """An entry for an error text."""
+    if entry is None:
+        return "the end of the oplog"
+    if isinstance(entry, HostCall):
+        return f"HostCall({entry.function})"
+    return type(entry).__name__

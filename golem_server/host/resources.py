@@ -1,0 +1,120 @@
+"""What the handles of wasi:io stand for: pollables, input streams and output streams of whatever kind.
+
+The functions of wasi:io (`wasi_io.py`) only look handles up and call these methods; files, HTTP bodies, standard
+streams and promises bring their own classes. Methods return WIT values (results are ("ok", ...) or ("err", ...)),
+or a coroutine of one where they must wait.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from types import CoroutineType
+from typing import Any
+
+from golem_server.durable.context import WorkerContext
+from golem_server.model.ids import PromiseId
+from golem_server.model.types import Value
+
+CLOSED: Value = ("err", ("closed", None))
+"""The stream error of a stream that is at its end."""
+
+
+class IoError:
+    """The resource `error` of wasi:io: a text, and the code of the interface that it came from (or None)."""
+
+    def __init__(self, text: str, code: Value = None) -> None:
+        self.text = text
+        self.code = code
+
+
+def failed(context: WorkerContext, text: str, code: Value = None) -> Value:
+    """The stream error of an operation that failed."""
+    return ("err", ("last-operation-failed", context.resources.add(IoError(text, code))))
+
+
+class Pollable(ABC):
+    """Something a guest can wait for.
+
+    `deadline_ns` (nanoseconds since the epoch) is set by timers, `promise` by promises: a guest that waits for
+    nothing but these can leave memory meanwhile.
+    """
+
+    deadline_ns: int | None = None
+    promise: PromiseId | None = None
+
+    @abstractmethod
+    def ready(self) -> bool:
+        """Whether waiting would return at once."""
+
+    @abstractmethod
+    async def wait(self) -> None:
+        """Return when it is ready. Cancelled when another pollable of the same poll was faster."""
+
+
+class AlwaysReady(Pollable):
+    """The pollable of what never has to be waited for."""
+
+    def ready(self) -> bool:
+        return True
+
+    async def wait(self) -> None:
+        return
+
+
+class InputStream(ABC):
+    """Where a guest reads bytes. `length` is in bytes."""
+
+    @abstractmethod
+    def read(self, context: WorkerContext, length: int) -> Any:
+        """`result<list<u8>, stream-error>`: what is at hand, possibly nothing."""
+
+    @abstractmethod
+    def blocking_read(self, context: WorkerContext, length: int) -> Any:
+        """`result<list<u8>, stream-error>`: waits for at least one byte or the end."""
+
+    def skip(self, context: WorkerContext, length: int) -> Any:
+        """`result<u64, stream-error>`."""
+        return _length_of(self.read(context, length))
+
+    def blocking_skip(self, context: WorkerContext, length: int) -> Any:
+        """`result<u64, stream-error>`."""
+        return _length_of(self.blocking_read(context, length))
+
+    def subscribe(self, context: WorkerContext) -> Pollable:
+        """Ready when a read would give something or the end."""
+        return AlwaysReady()
+
+
+class OutputStream(ABC):
+    """Where a guest writes bytes."""
+
+    def check_write(self, context: WorkerContext) -> Any:
+        """`result<u64, stream-error>`: how much may be written now."""
+        return ("ok", 1 << 20)
+
+    @abstractmethod
+    def write(self, context: WorkerContext, content: bytes) -> Any:
+        """`result<_, stream-error>`."""
+
+    def flush(self, context: WorkerContext) -> Any:
+        """`result<_, stream-error>`."""
+        return ("ok", None)
+
+    def blocking_flush(self, context: WorkerContext) -> Any:
+        """`result<_, stream-error>`: waits until everything has left."""
+        return self.flush(context)
+
+    def subscribe(self, context: WorkerContext) -> Pollable:
+        """Ready when something may be written."""
+        return AlwaysReady()
+
+
+def _length_of(result: Any) -> Any:
+    if result.__class__ is CoroutineType:
+        return _awaited_length_of(result)
+    tag, content = result
+    return (tag, len(content)) if tag == "ok" else (tag, content)
+
+
+async def _awaited_length_of(result: Any) -> Value:
+    return _length_of(await result)
