@@ -102,7 +102,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
     timestamp: int
 
 
-class Create(Entry):
+class Create(Entry, frozen=True):
     """Entry 1 of every oplog: the worker exists. Written by creation and fork; status Idle."""
 
     kind: ClassVar[int] = 1
@@ -121,7 +121,7 @@ class Create(Entry):
     initial_active_plugins: list[UUID] = []
 
 
-class HostCall(Entry):
+class HostCall(Entry, frozen=True):
     """A finished host call. Replay gives its response to the guest instead of calling again; status Running."""
 
     kind: ClassVar[int] = 2
@@ -132,14 +132,14 @@ class HostCall(Entry):
     begin_index: int | None = None
 
 
-class InvocationStarted(Entry):
+class InvocationStarted(Entry, frozen=True):
     """An invocation begins. Replay calls the same function with the same parameters; status Running."""
 
     kind: ClassVar[int] = 3
     invocation: Invocation
 
 
-class InvocationFinished(Entry):
+class InvocationFinished(Entry, frozen=True):
     """An invocation has its result. Replay compares its own with it; status Idle."""
 
     kind: ClassVar[int] = 4
@@ -148,14 +148,14 @@ class InvocationFinished(Entry):
     consumed_fuel: int = 0
 
 
-class Suspend(Entry):
+class Suspend(Entry, frozen=True):
     """The worker waits for a timer or a promise and left memory; status Suspended."""
 
     kind: ClassVar[int] = 5
     hint: ClassVar[bool] = True
 
 
-class Error(Entry):
+class Error(Entry, frozen=True):
     """The running invocation failed. Status Retrying while the policy allows another attempt, else Failed.
 
     `retry_from` groups the attempts at one place: the index of the last entry that replay consumes.
@@ -170,60 +170,60 @@ class Error(Entry):
     retriable: bool = False
 
 
-class NoOp(Entry):
+class NoOp(Entry, frozen=True):
     """Holds an index that the guest asked for (get-oplog-index); status Running."""
 
     kind: ClassVar[int] = 7
 
 
-class Jump(Entry):
+class Jump(Entry, frozen=True):
     """The region is skipped by replay from now on: a guest's jump back, or a region that recovery repeats."""
 
     kind: ClassVar[int] = 8
     jump: Region
 
 
-class Interrupted(Entry):
+class Interrupted(Entry, frozen=True):
     """Somebody interrupted the worker; status Interrupted."""
 
     kind: ClassVar[int] = 9
     hint: ClassVar[bool] = True
 
 
-class Exited(Entry):
+class Exited(Entry, frozen=True):
     """The guest called exit; status Exited."""
 
     kind: ClassVar[int] = 10
     hint: ClassVar[bool] = True
 
 
-class BeginAtomicRegion(Entry):
+class BeginAtomicRegion(Entry, frozen=True):
     """An atomic region opens. Without its end, replay drops what follows and repeats the region."""
 
     kind: ClassVar[int] = 11
 
 
-class EndAtomicRegion(Entry):
+class EndAtomicRegion(Entry, frozen=True):
     """The atomic region that began at `begin_index` is complete."""
 
     kind: ClassVar[int] = 12
     begin_index: int
 
 
-class BeginRemoteWrite(Entry):
+class BeginRemoteWrite(Entry, frozen=True):
     """An effect outside is about to happen. Committed before it does."""
 
     kind: ClassVar[int] = 13
 
 
-class EndRemoteWrite(Entry):
+class EndRemoteWrite(Entry, frozen=True):
     """The effect that began at `begin_index` has happened and is recorded."""
 
     kind: ClassVar[int] = 14
     begin_index: int
 
 
-class PendingInvocation(Entry):
+class PendingInvocation(Entry, frozen=True):
     """An invocation waits in the queue. Status unchanged."""
 
     kind: ClassVar[int] = 15
@@ -231,7 +231,7 @@ class PendingInvocation(Entry):
     invocation: Invocation
 
 
-class PendingUpdate(Entry):
+class PendingUpdate(Entry, frozen=True):
     """An update to another revision is queued. `snapshot` is None for an automatic one."""
 
     kind: ClassVar[int] = 16
@@ -241,7 +241,7 @@ class PendingUpdate(Entry):
     mime_type: str = "application/octet-stream"
 
 
-class SuccessfulUpdate(Entry):
+class SuccessfulUpdate(Entry, frozen=True):
     """The oldest pending update is in force."""
 
     kind: ClassVar[int] = 17
@@ -251,7 +251,7 @@ class SuccessfulUpdate(Entry):
     new_active_plugins: list[UUID] = []
 
 
-class FailedUpdate(Entry):
+class FailedUpdate(Entry, frozen=True):
     """The oldest pending update failed; the old revision stays in force."""
 
     kind: ClassVar[int] = 18
@@ -260,7 +260,7 @@ class FailedUpdate(Entry):
     details: str | None = None
 
 
-class GrowMemory(Entry):
+class GrowMemory(Entry, frozen=True):
     """The guest's linear memories grew by `delta` bytes."""
 
     kind: ClassVar[int] = 19
@@ -268,7 +268,7 @@ class GrowMemory(Entry):
     delta: int
 
 
-class FilesystemStorageUsageUpdate(Entry):
+class FilesystemStorageUsageUpdate(Entry, frozen=True):
     """The worker's files take `delta` bytes more (or less)."""
 
     kind: ClassVar[int] = 20
@@ -276,7 +276,7 @@ class FilesystemStorageUsageUpdate(Entry):
     delta: int
 
 
-class CreateResource(Entry):
+class CreateResource(Entry, frozen=True):
     """A handle of an exported resource was given out."""
 
     kind: ClassVar[int] = 21
@@ -286,7 +286,7 @@ class CreateResource(Entry):
     owner: str
 
 
-class DropResource(Entry):
+class DropResource(Entry, frozen=True):
     """A handle of an exported resource was dropped."""
 
     kind: ClassVar[int] = 22
@@ -296,7 +296,7 @@ class DropResource(Entry):
     owner: str
 
 
-class Log(Entry):
+class Log(Entry, frozen=True):
     """The guest printed or logged something. Status Running."""
 
     kind: ClassVar[int] = 23
@@ -306,14 +306,14 @@ class Log(Entry):
     message: str
 
 
-class Restart(Entry):
+class Restart(Entry, frozen=True):
     """The worker starts from scratch (ephemeral workers)."""
 
     kind: ClassVar[int] = 24
     hint: ClassVar[bool] = True
 
 
-class ActivatePlugin(Entry):
+class ActivatePlugin(Entry, frozen=True):
     """A plugin installation is active on this worker from here on."""
 
     kind: ClassVar[int] = 25
@@ -321,7 +321,7 @@ class ActivatePlugin(Entry):
     plugin: UUID
 
 
-class DeactivatePlugin(Entry):
+class DeactivatePlugin(Entry, frozen=True):
     """A plugin installation is no longer active on this worker."""
 
     kind: ClassVar[int] = 26
@@ -329,7 +329,7 @@ class DeactivatePlugin(Entry):
     plugin: UUID
 
 
-class Revert(Entry):
+class Revert(Entry, frozen=True):
     """The region never happened."""
 
     kind: ClassVar[int] = 27
@@ -337,7 +337,7 @@ class Revert(Entry):
     dropped_region: Region
 
 
-class CancelPendingInvocation(Entry):
+class CancelPendingInvocation(Entry, frozen=True):
     """The queued invocation with this key will not run."""
 
     kind: ClassVar[int] = 28
@@ -345,7 +345,7 @@ class CancelPendingInvocation(Entry):
     idempotency_key: str
 
 
-class StartSpan(Entry):
+class StartSpan(Entry, frozen=True):
     """A tracing span begins; replay reuses its id."""
 
     kind: ClassVar[int] = 29
@@ -355,14 +355,14 @@ class StartSpan(Entry):
     attributes: dict[str, str] = {}
 
 
-class FinishSpan(Entry):
+class FinishSpan(Entry, frozen=True):
     """A tracing span ends."""
 
     kind: ClassVar[int] = 30
     span_id: str
 
 
-class SetSpanAttribute(Entry):
+class SetSpanAttribute(Entry, frozen=True):
     """A tracing span gets an attribute."""
 
     kind: ClassVar[int] = 31
@@ -371,14 +371,14 @@ class SetSpanAttribute(Entry):
     value: str
 
 
-class ChangePersistenceLevel(Entry):
+class ChangePersistenceLevel(Entry, frozen=True):
     """The guest chose another persistence level."""
 
     kind: ClassVar[int] = 32
     persistence_level: int
 
 
-class BeginRemoteTransaction(Entry):
+class BeginRemoteTransaction(Entry, frozen=True):
     """A transaction in a remote database begins."""
 
     kind: ClassVar[int] = 33
@@ -386,35 +386,35 @@ class BeginRemoteTransaction(Entry):
     original_begin_index: int | None = None
 
 
-class PreCommitRemoteTransaction(Entry):
+class PreCommitRemoteTransaction(Entry, frozen=True):
     """The transaction is about to be committed."""
 
     kind: ClassVar[int] = 34
     begin_index: int
 
 
-class PreRollbackRemoteTransaction(Entry):
+class PreRollbackRemoteTransaction(Entry, frozen=True):
     """The transaction is about to be rolled back."""
 
     kind: ClassVar[int] = 35
     begin_index: int
 
 
-class CommittedRemoteTransaction(Entry):
+class CommittedRemoteTransaction(Entry, frozen=True):
     """The transaction is committed."""
 
     kind: ClassVar[int] = 36
     begin_index: int
 
 
-class RolledBackRemoteTransaction(Entry):
+class RolledBackRemoteTransaction(Entry, frozen=True):
     """The transaction is rolled back."""
 
     kind: ClassVar[int] = 37
     begin_index: int
 
 
-class Snapshot(Entry):
+class Snapshot(Entry, frozen=True):
     """The worker's state as its save function gave it."""
 
     kind: ClassVar[int] = 38
@@ -423,7 +423,7 @@ class Snapshot(Entry):
     mime_type: str = "application/octet-stream"
 
 
-class OplogProcessorCheckpoint(Entry):
+class OplogProcessorCheckpoint(Entry, frozen=True):
     """How far an oplog processor plugin has received this oplog."""
 
     kind: ClassVar[int] = 39
@@ -435,14 +435,14 @@ class OplogProcessorCheckpoint(Entry):
     last_batch_start: int
 
 
-class SetRetryPolicy(Entry):
+class SetRetryPolicy(Entry, frozen=True):
     """The guest chose another retry policy."""
 
     kind: ClassVar[int] = 40
     policy: RetryPolicy
 
 
-class RemoveRetryPolicy(Entry):
+class RemoveRetryPolicy(Entry, frozen=True):
     """The guest removed a named retry policy."""
 
     kind: ClassVar[int] = 41
