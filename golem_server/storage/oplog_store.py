@@ -1,0 +1,244 @@
+"""Workers and their oplogs in PostgreSQL.
+
+`append` is the hot path and goes through group_commit.py; the rest are single queries on the pool. Data of entries
+above a threshold lives in the blob store, under the worker's own namespace, and is put back in place by `read`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import asyncpg
+import msgspec
+
+from golem_server.model.errors import InternalBug, OplogFenced, WorkerAlreadyExists
+from golem_server.model.ids import ComponentId, WorkerId, WorkerNumber
+from golem_server.model.oplog import EncodedEntry
+from golem_server.model.workers import (
+    NewWorker,
+    OplogBatch,
+    StatusColumns,
+    StoredEntry,
+    StoredWorker,
+    WorkerPage,
+    WorkerStatus,
+)
+from golem_server.storage.blob_store import PostgresBlobStore
+from golem_server.storage.database import Connection, Database
+from golem_server.storage.group_commit import GroupCommit, OnCommit, Row
+
+if TYPE_CHECKING:
+    Record = asyncpg.Record
+
+_CREATE = """
+WITH created AS (
+    INSERT INTO workers (component_id, name, environment_id, created_by, created_at, arguments, environment,
+        status, last_index, component_revision, retry_count, pending_count, wake_at, record)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+    RETURNING number
+), entry AS (
+    INSERT INTO oplog (worker, index, kind, timestamp, data) SELECT number, 1, $15, $16, $17 FROM created
+)
+SELECT number FROM created
+"""
+_WORKER = """
+SELECT number, component_id, name, environment_id, created_by, created_at, arguments, environment,
+    status, last_index, component_revision, retry_count, pending_count, wake_at, record
+FROM workers
+"""
+_FIND = f"{_WORKER} WHERE component_id = $1 AND name = $2"
+_LIST = f"{_WORKER} WHERE component_id = $1 AND number > $2 ORDER BY number LIMIT $3"
+# The condition is the partial index's own: 0 is Running, 4 is Retrying.
+_RECOVER = f"{_WORKER} WHERE (status IN (0, 4) OR pending_count > 0) AND number > $1 ORDER BY number LIMIT $2"
+_WAKE = f"{_WORKER} WHERE wake_at <= $1 ORDER BY wake_at, number LIMIT $2"
+_NEXT_WAKE = "SELECT min(wake_at) FROM workers WHERE wake_at IS NOT NULL"
+_READ = """
+SELECT index, kind, timestamp, data, payload_hash FROM oplog
+WHERE worker = $1 AND index >= $2 ORDER BY index LIMIT $3
+"""
+
+_arguments_decoder = msgspec.msgpack.Decoder(list[str])
+_environment_decoder = msgspec.msgpack.Decoder(dict[str, str])
+_encoder = msgspec.msgpack.Encoder()
+
+
+class PostgresOplogStore:
+    """The store of workers and oplogs. `open` before use, `close` at the end, which writes what is queued.
+
+    `writers` is the number of connections that append, each with its own group commit; a worker always has the same.
+    Entries larger than `inline_bytes` go to the blob store. `on_commit` is told batches, entries and seconds of
+    each commit.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        blobs: PostgresBlobStore,
+        *,
+        writers: int = 1,
+        inline_bytes: int = 64 << 10,
+        timeout: timedelta = timedelta(seconds=30),
+        on_commit: OnCommit | None = None,
+    ) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._inline_bytes = inline_bytes
+        self._writers = [
+            GroupCommit(database.url, patience=database.patience, timeout=timeout, on_commit=on_commit)
+            for _ in range(writers)
+        ]
+
+    async def open(self) -> None:
+        """Connect the writers. Raises Unavailable."""
+        for writer in self._writers:
+            await writer.open()
+
+    async def close(self) -> None:
+        """Write what is queued and disconnect."""
+        for writer in self._writers:
+            await writer.close()
+
+    async def create_worker(self, worker: NewWorker, create: EncodedEntry, columns: StatusColumns) -> WorkerNumber:
+        """Write the worker's row and entry 1 together; durable when it returns. Raises WorkerAlreadyExists."""
+        arguments = (
+            worker.worker_id.component_id,
+            worker.worker_id.name,
+            worker.environment_id,
+            worker.created_by,
+            worker.created_at,
+            _encoder.encode(worker.arguments),
+            _encoder.encode(worker.environment),
+            columns.status,
+            columns.last_index,
+            columns.component_revision,
+            columns.retry_count,
+            columns.pending_count,
+            columns.wake_at,
+            columns.record,
+            create.kind,
+            create.timestamp,
+            create.data,
+        )
+        try:
+            async with self._database.connection() as connection:
+                return WorkerNumber(await connection.fetchval(_CREATE, *arguments))
+        except asyncpg.UniqueViolationError as error:
+            raise WorkerAlreadyExists(worker.worker_id) from error
+
+    async def find_worker(self, worker_id: WorkerId) -> StoredWorker | None:
+        """The worker's row, or None."""
+        if not _is_storable(worker_id.name):
+            return None
+        rows = await self._fetch(_FIND, worker_id.component_id, worker_id.name)
+        return _worker(rows[0]) if rows else None
+
+    async def append(self, batch: OplogBatch) -> None:
+        """Write a batch; durable when it returns. All or none.
+
+        Batches of many workers that are appended at the same time share one statement and one fsync. A caller that is
+        cancelled leaves the batch in the queue: it is written all the same.
+        Raises OplogFenced if one of the indexes is taken, if `first_index` does not follow the row's last index, or if
+        the worker's row is gone; Unavailable if the outcome is unknown (read again before writing).
+        """
+        if batch.columns.last_index != batch.first_index + len(batch.entries) - 1:
+            raise InternalBug(f"The columns of worker {batch.number} do not end with its batch")
+        limit = self._inline_bytes
+        rows: list[Row] = [(entry.kind, entry.timestamp, entry.data, None) for entry in batch.entries]
+        large = [place for place, entry in enumerate(batch.entries) if len(entry.data) > limit]
+        for place in large:
+            kind, timestamp, data, _ = rows[place]
+            rows[place] = (kind, timestamp, b"", await self._blobs.put(_namespace(batch.number), data))
+        try:
+            await self._writers[batch.number % len(self._writers)].append(batch, rows)
+        except OplogFenced:
+            if large:
+                await self._drop_payloads_of_deleted(batch.number)
+            raise
+
+    async def read(self, number: WorkerNumber, first: int, count: int) -> list[StoredEntry]:
+        """Up to `count` entries from index `first` on, in order."""
+        rows = await self._fetch(_READ, number, first, count)
+        entries: list[StoredEntry] = []
+        for index, kind, timestamp, data, payload_hash in rows:
+            if payload_hash is not None:
+                data = await self._blobs.get(_namespace(number), payload_hash)
+            entries.append(StoredEntry(index, kind, timestamp, data))
+        return entries
+
+    async def list_workers(self, component_id: ComponentId, after: WorkerNumber | None, count: int) -> WorkerPage:
+        """A component's workers in the order of their numbers, after the given one."""
+        return _page(await self._fetch(_LIST, component_id, after or 0, count + 1), count)
+
+    async def workers_to_recover(self, after: WorkerNumber | None, count: int) -> WorkerPage:
+        """Workers that were at work when the last run ended: Running, Retrying, or with pending invocations."""
+        return _page(await self._fetch(_RECOVER, after or 0, count + 1), count)
+
+    async def workers_to_wake(self, before: int, count: int) -> list[StoredWorker]:
+        """Workers whose `wake_at` is at or before the time (milliseconds since the epoch), the earliest first."""
+        return [_worker(row) for row in await self._fetch(_WAKE, before, count)]
+
+    async def next_wake(self) -> int | None:
+        """The earliest `wake_at` of all workers."""
+        return (await self._fetch(_NEXT_WAKE))[0][0]
+
+    async def delete_worker(self, number: WorkerNumber) -> None:
+        """Remove the worker's row, oplog, payloads and promises. Nothing happens where there is none."""
+
+        async def delete(connection: Connection) -> None:
+            async with connection.transaction():
+                # The row first: it waits for a commit under way, whose entries the next statements then see, and
+                # every later one is fenced.
+                await connection.execute("DELETE FROM workers WHERE number = $1", number)
+                await connection.execute("DELETE FROM oplog WHERE worker = $1", number)
+                await connection.execute("DELETE FROM promises WHERE worker = $1", number)
+                await connection.execute("DELETE FROM blobs WHERE namespace = $1", _namespace(number))
+
+        await self._database.run(delete)
+
+    async def _drop_payloads_of_deleted(self, number: WorkerNumber) -> None:
+        """Payloads that arrived after the worker was deleted belong to nobody."""
+        if not await self._fetch("SELECT 1 FROM workers WHERE number = $1", number):
+            await self._blobs.delete_namespace(_namespace(number))
+
+    async def _fetch(self, query: str, *arguments: object) -> Sequence[Record]:
+        return await self._database.run(lambda connection: connection.fetch(query, *arguments))
+
+
+def _namespace(number: WorkerNumber) -> str:
+    return f"oplog/{number}"
+
+
+def _is_storable(name: str) -> bool:
+    """Whether PostgreSQL's text can hold the name at all."""
+    return "\0" not in name and not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def _page(rows: Sequence[Record], count: int) -> WorkerPage:
+    """A page from one row more than the page holds."""
+    workers = [_worker(row) for row in rows[:count]]
+    return WorkerPage(workers, workers[-1].number if len(rows) > count and workers else None)
+
+
+def _worker(row: Record) -> StoredWorker:
+    return StoredWorker(
+        number=row[0],
+        worker=NewWorker(
+            worker_id=WorkerId(row[1], row[2]),
+            environment_id=row[3],
+            created_by=row[4],
+            created_at=row[5],
+            arguments=_arguments_decoder.decode(row[6]),
+            environment=_environment_decoder.decode(row[7]),
+        ),
+        columns=StatusColumns(
+            status=WorkerStatus(row[8]),
+            last_index=row[9],
+            component_revision=row[10],
+            retry_count=row[11],
+            pending_count=row[12],
+            wake_at=row[13],
+            record=row[14],
+        ),
+    )

@@ -1,0 +1,188 @@
+"""The tables, as SQLAlchemy Core metadata: what the sum of the migrations builds (a test compares them).
+
+Choices that need a reason:
+- Text that guests or users choose freely and no query looks into (arguments, environment, metadata) is encoded bytes:
+  PostgreSQL's text and jsonb refuse U+0000, which is legal there.
+- Names are compared bytewise (collation C), so that their order does not depend on the database's locale.
+- Large columns are stored EXTERNAL, out of line without compression: compressing on the way costs more than a commit.
+- The oplog has no foreign key to workers: the statement that appends already proves that the worker is there.
+- `workers` is updated by every commit. Room is left in its pages, so that new versions of a row stay in theirs and no
+  index is touched as long as status, pending invocations and timer stay what they are.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+        "pk": "%(table_name)s_pkey",
+    }
+)
+
+_name = String(collation="C")
+_moment = DateTime(timezone=True)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("created_at", _moment, nullable=False),
+    Column("deleted_at", _moment),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("account_id", Uuid, ForeignKey("accounts.id"), nullable=False, index=True),
+    # The SHA-256 of the secret: who reads the database cannot use its tokens.
+    Column("secret_hash", LargeBinary, nullable=False, unique=True),
+    Column("created_at", _moment, nullable=False),
+    Column("expires_at", _moment),
+)
+
+applications = Table(
+    "applications",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("account_id", Uuid, ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("name", _name, nullable=False),
+    Column("created_at", _moment, nullable=False),
+    Column("deleted_at", _moment),
+    Index("applications_name_key", "account_id", "name", unique=True, postgresql_where=text("deleted_at IS NULL")),
+)
+
+environments = Table(
+    "environments",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("application_id", Uuid, ForeignKey("applications.id"), nullable=False, index=True),
+    Column("name", _name, nullable=False),
+    Column("created_at", _moment, nullable=False),
+    Column("deleted_at", _moment),
+    Index("environments_name_key", "application_id", "name", unique=True, postgresql_where=text("deleted_at IS NULL")),
+)
+
+components = Table(
+    "components",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("environment_id", Uuid, ForeignKey("environments.id"), nullable=False),
+    Column("name", _name, nullable=False),
+    Column("created_at", _moment, nullable=False),
+    Column("deleted_at", _moment),
+    Index("components_name_key", "environment_id", "name", unique=True, postgresql_where=text("deleted_at IS NULL")),
+)
+
+component_revisions = Table(
+    "component_revisions",
+    metadata,
+    Column("component_id", Uuid, ForeignKey("components.id"), nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("wasm_hash", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("metadata", LargeBinary, nullable=False),
+    Column("environment", LargeBinary, nullable=False),
+    Column("created_at", _moment, nullable=False),
+    Column("created_by", Uuid, nullable=False),
+    PrimaryKeyConstraint("component_id", "revision"),
+)
+
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("content", BigInteger, Identity(always=True), primary_key=True),
+    Column("namespace", _name, nullable=False),
+    # BLAKE3 in hex; null while an upload is under way.
+    Column("hash", Text(collation="C")),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("created_at", _moment, nullable=False, server_default=text("now()")),
+    Index("blobs_hash_key", "namespace", "hash", unique=True),
+)
+
+blob_chunks = Table(
+    "blob_chunks",
+    metadata,
+    Column("content", BigInteger, ForeignKey("blobs.content", ondelete="CASCADE"), nullable=False),
+    Column("part", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("content", "part"),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    # Never given again, so that a worker made anew under the name of a deleted one cannot be mistaken for it.
+    Column("number", BigInteger, Identity(always=True), primary_key=True),
+    Column("component_id", Uuid, nullable=False),
+    Column("name", _name, nullable=False),
+    Column("environment_id", Uuid, nullable=False),
+    Column("created_by", Uuid, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("arguments", LargeBinary, nullable=False),
+    Column("environment", LargeBinary, nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("last_index", BigInteger, nullable=False),
+    Column("component_revision", BigInteger, nullable=False),
+    Column("retry_count", Integer, nullable=False),
+    Column("pending_count", Integer, nullable=False),
+    Column("wake_at", BigInteger),
+    Column("record", LargeBinary, nullable=False),
+    Index("workers_name_key", "component_id", "name", unique=True),
+    Index("workers_component_idx", "component_id", "number"),
+    # 0 is Running, 4 is Retrying.
+    Index("workers_recover_idx", "number", postgresql_where=text("status IN (0, 4) OR pending_count > 0")),
+    Index("workers_wake_idx", "wake_at", postgresql_where=text("wake_at IS NOT NULL")),
+    postgresql_with={"fillfactor": 50},
+)
+
+oplog = Table(
+    "oplog",
+    metadata,
+    Column("worker", BigInteger, nullable=False),
+    Column("index", BigInteger, nullable=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("timestamp", BigInteger, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    # Where set, `data` is empty and the bytes are the blob of this hash in the worker's namespace.
+    Column("payload_hash", Text(collation="C")),
+    # The fence: two owners that append the same index conflict.
+    PrimaryKeyConstraint("worker", "index"),
+)
+
+promises = Table(
+    "promises",
+    metadata,
+    Column("worker", BigInteger, nullable=False),
+    Column("oplog_index", BigInteger, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("completed_at", _moment, nullable=False, server_default=text("now()")),
+    PrimaryKeyConstraint("worker", "oplog_index"),
+)
+
+EXTERNAL_COLUMNS = (("workers", "record"), ("oplog", "data"), ("blob_chunks", "data"))
+"""Columns that are kept out of line without compression when they are large."""
