@@ -4,6 +4,8 @@ import os
 
 import pytest
 
+pytest_plugins = ["tests.postgres"]
+
 
 @pytest.fixture(autouse=True)
 def no_settings_from_the_desk(monkeypatch: pytest.MonkeyPatch) -> None:
