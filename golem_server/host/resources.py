@@ -8,6 +8,7 @@ or a coroutine of one where they must wait.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from types import CoroutineType
 from typing import Any
 
@@ -45,6 +46,10 @@ class Pollable(ABC):
     @abstractmethod
     def ready(self) -> bool:
         """Whether waiting would return at once."""
+
+    async def look_up(self) -> None:
+        """Bring `ready` up to date where that takes asking outside. Nothing to do for most."""
+        return
 
     @abstractmethod
     async def wait(self) -> None:
@@ -104,9 +109,64 @@ class OutputStream(ABC):
         """`result<_, stream-error>`: waits until everything has left."""
         return self.flush(context)
 
+    def blocking_write_and_flush(self, context: WorkerContext, content: bytes) -> Any:
+        """`result<_, stream-error>`: writes, and waits until everything has left."""
+        return _then(self.write(context, content), lambda _: self.blocking_flush(context))
+
+    def write_zeroes(self, context: WorkerContext, length: int) -> Any:
+        """`result<_, stream-error>`."""
+        return self.write(context, bytes(length))
+
+    def blocking_write_zeroes_and_flush(self, context: WorkerContext, length: int) -> Any:
+        """`result<_, stream-error>`: like `blocking_write_and_flush`."""
+        return self.blocking_write_and_flush(context, bytes(length))
+
+    def splice(self, context: WorkerContext, source: InputStream, length: int) -> Any:
+        """`result<u64, stream-error>`: writes what `source` has at hand, as far as it may be written now."""
+
+        def moved(permitted: Value) -> Any:
+            return self._move(context, source.read(context, min(length, permitted)))
+
+        return _then(self.check_write(context), moved)
+
+    def blocking_splice(self, context: WorkerContext, source: InputStream, length: int) -> Any:
+        """`result<u64, stream-error>`: waits until something can be moved, or the source is at its end."""
+        return self._blocking_splice(context, source, length)
+
+    async def _blocking_splice(self, context: WorkerContext, source: InputStream, length: int) -> Value:
+        while True:
+            permit = self.check_write(context)
+            tag, permitted = await permit if permit.__class__ is CoroutineType else permit
+            if tag == "err":
+                return (tag, permitted)
+            if permitted or not length:
+                break
+            await self.subscribe(context).wait()
+        moved = self._move(context, source.blocking_read(context, min(length, permitted)))
+        return await moved if moved.__class__ is CoroutineType else moved
+
+    def _move(self, context: WorkerContext, read: Any) -> Any:
+        def write(content: Value) -> Any:
+            return _then(self.write(context, content), lambda _: ("ok", len(content)))
+
+        return _then(read, write)
+
     def subscribe(self, context: WorkerContext) -> Pollable:
         """Ready when something may be written."""
         return AlwaysReady()
+
+
+def _then(result: Any, following: Callable[[Value], Any]) -> Any:
+    """Go on with what an operation gave, at once where it answered at once; its error is the error of both."""
+    if result.__class__ is CoroutineType:
+        return _then_later(result, following)
+    tag, content = result
+    return following(content) if tag == "ok" else result
+
+
+async def _then_later(pending: Any, following: Callable[[Value], Any]) -> Value:
+    result = _then(await pending, following)
+    return await result if result.__class__ is CoroutineType else result
 
 
 def _length_of(result: Any) -> Any:

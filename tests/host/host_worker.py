@@ -1,0 +1,209 @@
+"""A worker without a guest: host functions are called as a guest would call them, live and in replay.
+
+    worker = await HostWorker.create(tmp_path, INTERFACES)
+    first = await worker.call("wasi:clocks/wall-clock", "now")
+    await worker.replay()                  # what is buffered becomes durable, the instance starts again
+    assert await worker.call("wasi:clocks/wall-clock", "now") == first
+
+Time stands still until a test moves it (`worker.clock.advance`), or until a guest waits for it in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import CoroutineType
+from typing import Any
+from uuid import UUID
+
+from golem_server.durable.context import GuestSettings, WorkerContext
+from golem_server.durable.host_function import HostFunctions, HostInterface
+from golem_server.durable.oplog import WorkerOplog
+from golem_server.durable.replay import ReplayCursor
+from golem_server.model.errors import NotFound
+from golem_server.model.ids import ComponentId, PromiseId, WorkerId, WorkerNumber
+from golem_server.model.oplog import Create, Entry, HostCall, Invocation, InvocationStarted, encode_entry
+from golem_server.model.status import StatusRecord, fold
+from golem_server.model.types import FunctionType, Value
+from golem_server.model.workers import NewWorker
+from tests.host.memory_store import MemoryOplogStore
+
+ANY_TYPE = FunctionType((), None)
+START_NS = 1_700_000_000_000_000_000
+ENVIRONMENT_ID = UUID(int=0xE1)
+ACCOUNT_ID = UUID(int=0xAC)
+WORKER_ID = WorkerId(ComponentId(UUID(int=0xC0FFEE << 64 | 0x1234)), "worker-1")
+
+
+class ManualClock:
+    """Time that only moves when told."""
+
+    def __init__(self) -> None:
+        self.nanoseconds = START_NS
+
+    def advance(self, seconds: float) -> None:
+        """Let this much time pass."""
+        self.nanoseconds += round(seconds * 1e9)
+
+    def now_ns(self) -> int:
+        """Nanoseconds since the epoch."""
+        return self.nanoseconds
+
+    def now(self) -> datetime:
+        """The same as a date."""
+        return datetime.fromtimestamp(self.nanoseconds / 1e9, UTC)
+
+    def monotonic(self) -> float:
+        """Seconds."""
+        return self.nanoseconds / 1e9
+
+
+class MemoryWorkers:
+    """Promises in memory: every promise exists, unless it is of `missing`."""
+
+    def __init__(self) -> None:
+        self.data: dict[PromiseId, bytes] = {}
+        self.missing: set[PromiseId] = set()
+        self._completed = asyncio.Condition()
+
+    async def promise_data(self, promise: PromiseId) -> bytes | None:
+        """What a promise was completed with."""
+        if promise in self.missing:
+            raise NotFound(f"Promise not found: {promise}")
+        return self.data.get(promise)
+
+    async def complete_promise(self, promise: PromiseId, data: bytes) -> bool:
+        """The first one wins."""
+        if promise in self.missing:
+            raise NotFound(f"Promise not found: {promise}")
+        if promise in self.data:
+            return False
+        self.data[promise] = data
+        async with self._completed:
+            self._completed.notify_all()
+        return True
+
+    async def wait_for_promise(self, promise: PromiseId) -> None:
+        """Return when it is complete."""
+        async with self._completed:
+            await self._completed.wait_for(lambda: promise in self.data)
+
+    async def worker_status(self, worker_id: WorkerId) -> StatusRecord | None:
+        """There are no workers."""
+        return None
+
+
+class VirtualTimeContext(WorkerContext):
+    """Waiting for time makes it pass."""
+
+    async def pause(self, seconds: float) -> None:
+        """Let the time pass at once, after everything else that is ready has run."""
+        await asyncio.sleep(0)
+        assert isinstance(self.clock, ManualClock)
+        self.clock.advance(seconds)
+
+
+class HostWorker:
+    """One worker's context over an oplog in memory, inside its first invocation."""
+
+    def __init__(self, files: Path, interfaces: Iterable[HostInterface], **facts: Any) -> None:
+        self.store = MemoryOplogStore()
+        self.clock = ManualClock()
+        self.workers = MemoryWorkers()
+        self.functions = HostFunctions(interfaces)
+        self.services: Mapping[type[Any], Any] = facts.pop("services", {})
+        self.settings: GuestSettings = facts.pop("settings", GuestSettings())
+        self.environment: dict[str, str] = facts.pop("environment", {})
+        self.arguments: list[str] = facts.pop("arguments", [])
+        assert not facts, facts
+        self.number = WorkerNumber(0)
+        self._root = files
+        self._lives = 0
+        self.context: WorkerContext
+
+    @classmethod
+    async def create(cls, files: Path, interfaces: Iterable[HostInterface], **facts: Any) -> HostWorker:
+        """A new worker, live. Facts: services, settings, environment, arguments."""
+        worker = cls(files, interfaces, **facts)
+        create = Create(
+            timestamp=0,
+            component_id=WORKER_ID.component_id,
+            name=WORKER_ID.name,
+            component_revision=3,
+            environment_id=ENVIRONMENT_ID,
+            created_by=ACCOUNT_ID,
+            instance_id=UUID(int=1),
+        )
+        status = fold([(1, create)])
+        worker.number = await worker.store.create_worker(
+            NewWorker(
+                worker_id=WORKER_ID,
+                environment_id=ENVIRONMENT_ID,
+                created_by=ACCOUNT_ID,
+                created_at=0,
+                arguments=worker.arguments,
+                environment=worker.environment,
+            ),
+            encode_entry(create),
+            status.columns(None),
+        )
+        worker.context = worker._instance(WorkerOplog(worker.store, worker.number, status), None)
+        worker.context.append(InvocationStarted(timestamp=0, invocation=Invocation("key-1", "run", [])))
+        worker.context.current_key = "key-1"
+        return worker
+
+    def _instance(self, oplog: WorkerOplog, cursor: ReplayCursor | None) -> WorkerContext:
+        self._lives += 1
+        files = self._root / str(self._lives)
+        files.mkdir(parents=True)
+        return VirtualTimeContext(
+            worker_id=WORKER_ID,
+            component_revision=3,
+            environment_id=ENVIRONMENT_ID,
+            account_id=ACCOUNT_ID,
+            arguments=self.arguments,
+            environment=self.environment,
+            clock=self.clock,
+            oplog=oplog,
+            cursor=cursor,
+            files=files,
+            workers=self.workers,
+            services=self.services,
+            settings=self.settings,
+        )
+
+    async def replay(self, *, keep_buffered: bool = True) -> WorkerContext:
+        """Give the instance up and start it again from the oplog, at the beginning of its invocation.
+
+        With `keep_buffered` what was not committed is committed first; without, it is lost as in a crash.
+        """
+        if keep_buffered:
+            await self.context.oplog.commit()
+        await self.context.oplog.settle()
+        self.context.close()
+        entries = self.store.entries(self.number)
+        status = fold(enumerate(entries, 1))
+        cursor = ReplayCursor(self.store, self.number, first=2, target=len(entries), skipped=status.skipped_regions)
+        self.context = self._instance(WorkerOplog(self.store, self.number, status), cursor)
+        await self.context.settle_replay()
+        await self.context.take(InvocationStarted)
+        self.context.current_key = "key-1"
+        return self.context
+
+    async def call(self, interface: str, name: str, *arguments: Value) -> Value:
+        """Call a host function as the guest would."""
+        function = self.functions.function(interface, name, ANY_TYPE)
+        assert function is not None, f"{interface} has no {name}"
+        result = function(self.context, *arguments)
+        return await result if result.__class__ is CoroutineType else result
+
+    async def entries(self) -> list[Entry]:
+        """The whole oplog, after a commit."""
+        await self.context.oplog.commit()
+        return self.store.entries(self.number)
+
+    async def host_calls(self) -> list[HostCall]:
+        """The recorded calls, after a commit."""
+        return [entry for entry in await self.entries() if isinstance(entry, HostCall)]
