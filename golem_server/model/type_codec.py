@@ -150,7 +150,11 @@ class _Writer:
 
 def _key(row: list[Any]) -> tuple[Any, ...]:
     """A row as something that can be looked up; the kinds of its parts count, for True equals 1."""
-    return tuple(_key(cast("list[Any]", part)) if isinstance(part, list) else (type(part), part) for part in row)
+    parts: list[Any] = []
+    for part in row:
+        is_list = isinstance(part, list)
+        parts += (list, _key(cast("list[Any]", part))) if is_list else (type(part), part)
+    return tuple(parts)
 
 
 class _Reader:
