@@ -17,6 +17,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import asyncpg
+import uvloop
 
 from golem_server.model.ids import ComponentId, WorkerId, WorkerNumber
 from golem_server.model.oplog import EncodedEntry
@@ -161,4 +162,4 @@ async def run(seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(run(float(sys.argv[1]) if len(sys.argv) > 1 else 3))
+    uvloop.run(run(float(sys.argv[1]) if len(sys.argv) > 1 else 3))

@@ -67,6 +67,22 @@ WITH updated AS (
 )
 SELECT number FROM updated
 """
+# The same for a group of one, which is the rule while few workers are busy: a quarter less work for the database.
+_APPEND_ONE = """
+WITH updated AS (
+    UPDATE workers
+    SET last_index = $3, status = $4, component_revision = $5, retry_count = $6, pending_count = $7, wake_at = $8,
+        record = $9
+    WHERE number = $1 AND last_index = $2
+    RETURNING number
+), inserted AS (
+    INSERT INTO oplog (worker, index, kind, timestamp, data, payload_hash)
+    SELECT u.number, $2 + e.place, e.kind, e.timestamp, e.data, e.payload_hash
+    FROM updated AS u, unnest($10::smallint[], $11::bigint[], $12::bytea[], $13::text[]) WITH ORDINALITY
+        AS e(kind, timestamp, data, payload_hash, place)
+)
+SELECT number FROM updated
+"""
 _WRITTEN = """
 SELECT kind, timestamp, data, payload_hash FROM oplog
 WHERE worker = $1 AND index >= $2 AND index < $3 ORDER BY index
@@ -133,7 +149,7 @@ class GroupCommit:
         self._closing = False
         self._task: asyncio.Task[None] | None = None
         self._connection: OwnConnection | None = None
-        self._statement: Statement | None = None
+        self._statements: tuple[Statement, Statement] | None = None
 
     async def open(self) -> None:
         """Connect and begin to write. Raises Unavailable if the database does not answer in time."""
@@ -255,14 +271,18 @@ class GroupCommit:
 
     async def _commit(self, group: list[Pending], deadline: float | None = None) -> set[int]:
         """Write the group with one statement and return the numbers of the workers whose batch was written."""
-        statement = self._statement
-        if statement is None:
-            statement = await self._connected(deadline or time.monotonic() + self._patience)
-        arguments = _arguments(group)
+        statements = self._statements
+        if statements is None:
+            statements = await self._connected(deadline or time.monotonic() + self._patience)
+        one, many = statements
         started = time.perf_counter()
-        rows = await statement.fetch(*arguments, timeout=self._timeout)
+        if len(group) == 1:
+            rows = await one.fetch(*_arguments_of_one(group[0]), timeout=self._timeout)
+        else:
+            rows = await many.fetch(*_arguments(group), timeout=self._timeout)
         if self._on_commit is not None:
-            self._on_commit(len(group), len(arguments[9]), time.perf_counter() - started)
+            entries = sum([len(pending.rows) for pending in group])
+            self._on_commit(len(group), entries, time.perf_counter() - started)
         return {row[0] for row in rows}
 
     async def _is_written(self, pending: Pending, deadline: float) -> bool:
@@ -275,9 +295,12 @@ class GroupCommit:
         found = await self._connection.fetch(_WRITTEN, batch.number, batch.first_index, end, timeout=self._timeout)
         return [tuple(row) for row in found] == list(pending.rows)
 
-    async def _connected(self, deadline: float) -> Statement:
-        """The prepared statement, on a new connection if need be. Raises Unavailable when the deadline is over."""
-        while self._statement is None or self._connection is None or self._connection.is_closed():
+    async def _connected(self, deadline: float) -> tuple[Statement, Statement]:
+        """The statements for one batch and for many, prepared on a new connection if need be.
+
+        Raises Unavailable when the deadline is over.
+        """
+        while self._statements is None or self._connection is None or self._connection.is_closed():
             left = deadline - time.monotonic()
             try:
                 self._connection = await connect(
@@ -286,16 +309,19 @@ class GroupCommit:
                     application="golem-server oplog",
                     settings=_PLANNER,
                 )
-                self._statement = await self._connection.prepare(_APPEND)
+                self._statements = (
+                    await self._connection.prepare(_APPEND_ONE),
+                    await self._connection.prepare(_APPEND),
+                )
             except (*LOST, *REFUSED) as error:
                 await self._disconnect()
                 if time.monotonic() + _RECONNECT_SECONDS > deadline:
                     raise unavailable(error) from error
                 await asyncio.sleep(_RECONNECT_SECONDS)
-        return self._statement
+        return self._statements
 
     async def _disconnect(self, *, graceful: bool = False) -> None:
-        connection, self._connection, self._statement = self._connection, None, None
+        connection, self._connection, self._statements = self._connection, None, None
         if connection is None:
             return
         if graceful:
@@ -308,6 +334,27 @@ class GroupCommit:
 def _fenced(batch: OplogBatch) -> OplogFenced:
     return OplogFenced(
         f"Worker {batch.number} has another owner or is gone: entry {batch.first_index} cannot be written"
+    )
+
+
+def _arguments_of_one(pending: Pending) -> tuple[Any, ...]:
+    """The batch as the parameters of the statement for one."""
+    batch, rows = pending.batch, pending.rows
+    columns = batch.columns
+    return (
+        batch.number,
+        batch.first_index - 1,
+        columns.last_index,
+        columns.status,
+        columns.component_revision,
+        columns.retry_count,
+        columns.pending_count,
+        columns.wake_at,
+        columns.record,
+        [row[0] for row in rows],
+        [row[1] for row in rows],
+        [row[2] for row in rows],
+        [row[3] for row in rows],
     )
 
 
