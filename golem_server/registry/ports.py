@@ -1,0 +1,131 @@
+"""What the registry needs from outside: its store, blobs, and somebody who can read a component.
+
+The storage and wasm rooms fit these protocols; only app.py knows that. All methods raise Unavailable while the
+database cannot be reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from golem_server.model.ids import AccountId, ComponentId, EnvironmentId, Revision, TokenId
+from golem_server.model.metadata import BinaryMetadata
+from golem_server.model.registry import (
+    Account,
+    Application,
+    Component,
+    ComponentRevision,
+    Environment,
+    OwnedEnvironment,
+    StoredComponent,
+    Token,
+)
+from golem_server.model.types import ComponentType
+
+Upload: TypeAlias = Path | bytes
+"""A binary that a client sent: in a file, where it was streamed to, or in memory. The caller removes the file."""
+
+
+class AccountStore(Protocol):
+    """Accounts, tokens, applications and environments."""
+
+    async def add_account(self, account: Account) -> None:
+        """Write the account; nothing happens where one of that id exists."""
+        ...
+
+    async def find_account(self, account_id: AccountId) -> Account | None:
+        """The account, or None, also for a deleted one."""
+        ...
+
+    async def add_token(self, token: Token) -> None:
+        """Write the token; nothing happens where one of that secret exists."""
+        ...
+
+    async def find_token(self, secret_hash: bytes) -> Token | None:
+        """The token with this hash, expired or not."""
+        ...
+
+    async def delete_token(self, token_id: TokenId) -> None:
+        """Remove the token. Nothing happens where there is none."""
+        ...
+
+    async def add_application(self, application: Application) -> None:
+        """Write the application; nothing happens where one of that id exists."""
+        ...
+
+    async def add_environment(self, environment: Environment) -> None:
+        """Write the environment; nothing happens where one of that id exists."""
+        ...
+
+    async def find_environment(self, environment_id: EnvironmentId) -> OwnedEnvironment | None:
+        """The environment and its application, or None, also for a deleted one."""
+        ...
+
+
+class ComponentStore(Protocol):
+    """Components and their revisions. "Latest" is the greatest revision."""
+
+    async def add_component(self, component: Component, revision: ComponentRevision) -> bool:
+        """Write a component with its first revision. False, and nothing written, if its name is taken."""
+        ...
+
+    async def add_revision(self, revision: ComponentRevision) -> bool:
+        """Write the revision that follows the latest.
+
+        False, and nothing written, if it does not follow (somebody was faster) or the component is deleted.
+        """
+        ...
+
+    async def find_component(self, component_id: ComponentId) -> StoredComponent | None:
+        """The component at its latest revision, or None, also for a deleted one."""
+        ...
+
+    async def find_component_by_name(self, environment_id: EnvironmentId, name: str) -> StoredComponent | None:
+        """The component of that name at its latest revision, or None."""
+        ...
+
+    async def find_revision(self, component_id: ComponentId, revision: Revision) -> StoredComponent | None:
+        """The component at one revision, also where it is deleted: its workers may still have to be ended."""
+        ...
+
+    async def list_components(self, environment_id: EnvironmentId) -> list[StoredComponent]:
+        """The components of an environment at their latest revisions, by name (bytewise)."""
+        ...
+
+    async def delete_component(self, component_id: ComponentId, latest: Revision | None, at: datetime) -> bool:
+        """Mark the component deleted, which frees its name. False if it is not there or `latest` is not its latest."""
+        ...
+
+
+class RegistryStore(AccountStore, ComponentStore, Protocol):
+    """Everything that the registry keeps besides blobs."""
+
+
+class WasmStore(Protocol):
+    """Where the binaries are kept, by content."""
+
+    async def put_stream(self, namespace: str, parts: AsyncIterator[bytes]) -> tuple[str, int]:
+        """Keep what the iterator gives; return its BLAKE3 in hex and its size in bytes."""
+        ...
+
+    async def get(self, namespace: str, content_hash: str) -> bytes:
+        """The content. Raises NotFound."""
+        ...
+
+    def get_stream(self, namespace: str, content_hash: str) -> AsyncIterator[bytes]:
+        """The content in parts. Raises NotFound."""
+        ...
+
+
+class ComponentInspector(Protocol):
+    """Reads an uploaded binary."""
+
+    async def inspect(self, wasm: Upload) -> tuple[ComponentType, BinaryMetadata]:
+        """What it imports and exports and says of itself.
+
+        Raises InvalidInput, with the reason, if it is not a component that this server can run.
+        """
+        ...
