@@ -126,6 +126,7 @@ class WorkerContext:
         self.persistence_level = PersistenceLevel.SMART
         self.host_calls = 0
         self.on_log: Callable[[Log], None] | None = None
+        self.on_live: Callable[[], None] | None = None
         self._services = services
         self._cursor = cursor
         self._position = cursor.position if cursor is not None else oplog.last_index
@@ -133,6 +134,7 @@ class WorkerContext:
         self._atomic_keys = 0
         self._logs_to_suppress: Counter[tuple[int, str, str]] | None = None
         self._open_writes: list[int] = []
+        self._due_ends: list[int] = []
         if cursor is not None and cursor.finished:
             self._go_live()
 
@@ -245,7 +247,10 @@ class WorkerContext:
         if response.__class__ is CoroutineType:
             response = await response
         self._write_call(category, function, request, response, begin_index)
-        await self.oplog.commit()
+        # Until the end of the remote write is durable, recovery repeats all of it, whatever else was kept: a commit
+        # for each of its calls would protect nothing.
+        if self.oplog.full:
+            await self.oplog.commit()
         return response
 
     async def settle_replay(self) -> bool:
@@ -258,6 +263,11 @@ class WorkerContext:
             await cursor.load()
             if cursor.finished:
                 self._go_live()
+            if self._due_ends:
+                due, self._due_ends = self._due_ends, []
+                for begin in due:
+                    self.end_remote_write_soon(begin)
+                return await self._settled()
         return self._cursor
 
     def append(self, entry: Entry) -> int:
@@ -270,6 +280,8 @@ class WorkerContext:
     async def take(self, kind: type[Entry]) -> Entry:
         """Consume the next entry in replay, which must be of this kind."""
         cursor = self._cursor
+        if self._due_ends:
+            cursor = await self._settled()
         if cursor is None:
             raise InternalBug("there is no replay to take entries from")
         entry = await cursor.expect(kind)
@@ -292,6 +304,8 @@ class WorkerContext:
         if self._cursor is not None:
             self._logs_to_suppress = Counter(self._cursor.trailing_logs()) or None
             self._cursor = None
+            if self.on_live is not None:
+                self.on_live()
 
     def _write_call(
         self, category: Category, function: str, request: Value, response: Value, begin_index: int | None = None
@@ -390,11 +404,13 @@ class WorkerContext:
 
     # --- Remote writes of several calls
 
-    async def begin_remote_write(self) -> int:
+    async def begin_remote_write(self, *, resumable: bool = False) -> int:
         """Open a remote write that several calls belong to; returns its index.
 
         In replay of one that was not completed, the worker goes live here and the write is done again from its
-        beginning, if that is allowed; else PermanentFailure.
+        beginning. That is not allowed where other effects lie behind the beginning: then replay goes on if the
+        caller is `resumable`, that is, if it can take the write up again where the recorded calls end. Else, and
+        always while effects may not be repeated, PermanentFailure.
         """
         if await self._settled() is None:
             begin = self.append(BeginRemoteWrite(timestamp=self.now_ms()))
@@ -404,10 +420,12 @@ class WorkerContext:
         begin = await self._replay_begin(BeginRemoteWrite)
         cursor = await self._settled()
         if cursor is not None and not await cursor.ends_remote_write(begin):
-            if not self.assume_idempotence or await cursor.foreign_write_after(begin):
+            foreign = await cursor.foreign_write_after(begin)
+            if not self.assume_idempotence or (foreign and not resumable):
                 self._go_live()
                 raise PermanentFailure(NOT_REPEATABLE)
-            await self._go_live_skipping_after(begin)
+            if not foreign:
+                await self._go_live_skipping_after(begin)
         elif cursor is None and not self.assume_idempotence:
             raise PermanentFailure(NOT_REPEATABLE)
         self._open_writes.append(begin)
@@ -415,15 +433,30 @@ class WorkerContext:
 
     async def end_remote_write(self, begin: int) -> None:
         """Close the remote write that began at `begin`, durably."""
+        await self._settled()
+        self.end_remote_write_soon(begin)
+        if self._cursor is None:
+            await self.oplog.commit()
+
+    def end_remote_write_soon(self, begin: int) -> None:
+        """Close the remote write that began at `begin`, for callers that cannot wait, such as the drop of a handle.
+
+        Live, the entry is written at once and becomes durable with the next commit, which is started. In replay it is
+        consumed at once if it is in memory, else before the guest's next entry. So the order of entries is the same.
+        """
         if begin in self._open_writes:
             self._open_writes.remove(begin)
-        if await self._settled() is not None:
-            entry = await self.take(EndRemoteWrite)
-            if isinstance(entry, EndRemoteWrite) and entry.begin_index != begin:
-                raise UnexpectedOplogEntry(f"EndRemoteWrite({begin})", f"EndRemoteWrite({entry.begin_index})")
-            return
-        self.append(EndRemoteWrite(timestamp=self.now_ms(), begin_index=begin))
-        await self.oplog.commit()
+        cursor = self._cursor
+        if cursor is None:
+            self.append(EndRemoteWrite(timestamp=self.now_ms(), begin_index=begin))
+            self.oplog.commit_soon()
+        elif not cursor.ready:
+            self._due_ends.append(begin)
+        else:
+            entry = cursor.take()
+            if not isinstance(entry, EndRemoteWrite) or entry.begin_index != begin:
+                raise UnexpectedOplogEntry(f"EndRemoteWrite({begin})", describe(entry))
+            self._consumed(cursor)
 
     async def _go_live_skipping_after(self, begin: int) -> None:
         """Go live and let later replays skip what was recorded after `begin` by the attempt that was cut off."""

@@ -17,6 +17,9 @@ from golem_server.model.workers import OplogBatch
 BACK_PRESSURE_ENTRIES = 4096
 """Buffered entries above which a guest that only makes local calls has to wait for a commit."""
 
+BACK_PRESSURE_BYTES = 4 << 20
+"""The same for the bytes of buffered entries: a guest that reads a long stream must not fill the memory."""
+
 
 class WorkerOplog:
     """Appends to one worker's oplog and keeps its status record, the fold, in step.
@@ -30,6 +33,7 @@ class WorkerOplog:
         self.status = status
         self.wake_at: int | None = None
         self._buffer: list[EncodedEntry] = []
+        self._buffered_bytes = 0
         self._committed = status.last_index
         self._flight: asyncio.Future[None] | None = None
         self._broken: BaseException | None = None
@@ -47,12 +51,14 @@ class WorkerOplog:
     @property
     def full(self) -> bool:
         """Whether so much is buffered that the guest should wait for a commit."""
-        return len(self._buffer) > BACK_PRESSURE_ENTRIES
+        return len(self._buffer) > BACK_PRESSURE_ENTRIES or self._buffered_bytes > BACK_PRESSURE_BYTES
 
     def append(self, entry: Entry) -> int:
         """Add an entry to the buffer and return its index. Nothing is durable yet."""
         index = self.status.last_index + 1
-        self._buffer.append(encode_entry(entry))
+        encoded = encode_entry(entry)
+        self._buffer.append(encoded)
+        self._buffered_bytes += len(encoded.data)
         self.status.apply(index, entry)
         return index
 
@@ -83,6 +89,7 @@ class WorkerOplog:
 
     async def _write(self) -> None:
         entries, self._buffer = self._buffer, []
+        self._buffered_bytes = 0
         batch = OplogBatch(
             number=self.number,
             first_index=self._committed + 1,

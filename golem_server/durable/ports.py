@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from golem_server.model.function_names import FunctionResolver
 from golem_server.model.ids import ComponentId, WorkerId, WorkerNumber
 from golem_server.model.oplog import EncodedEntry
 from golem_server.model.workers import NewWorker, OplogBatch, StatusColumns, StoredEntry, StoredWorker, WorkerPage
@@ -90,7 +91,10 @@ class BlobStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WorkerComponent:
-    """What an executor must know of a component's revision to run workers of it."""
+    """What an executor must know of a component's revision to run workers of it.
+
+    `functions` finds its exports by name; one object is shared by all workers of the revision.
+    """
 
     component_id: ComponentId
     environment_id: UUID
@@ -100,6 +104,7 @@ class WorkerComponent:
     size_bytes: int
     initial_memory_bytes: int
     environment: dict[str, str]
+    functions: FunctionResolver
     fetch: Callable[[], Awaitable[bytes]]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from golem_server.durable.ports import OplogStore
@@ -16,17 +17,22 @@ from golem_server.model.ids import WorkerNumber
 from golem_server.model.oplog import (
     ENTRY_TYPES,
     BeginRemoteWrite,
+    CancelPendingInvocation,
     ChangePersistenceLevel,
     EndAtomicRegion,
     EndRemoteWrite,
     Entry,
     HostCall,
+    Invocation,
     InvocationFinished,
+    InvocationStarted,
     Log,
+    PendingInvocation,
     PersistenceLevel,
     Region,
     decode_entry,
 )
+from golem_server.model.status import StatusRecord, fold
 from golem_server.model.workers import StoredEntry
 
 CHUNK_ENTRIES = 4096
@@ -34,7 +40,33 @@ CHUNK_ENTRIES = 4096
 _Matcher: TypeAlias = Callable[[Entry], bool]
 
 _HINTS = frozenset(kind for kind, entry in ENTRY_TYPES.items() if entry.hint)
+_OF_INVOCATIONS = frozenset(
+    {PendingInvocation.kind, CancelPendingInvocation.kind, InvocationStarted.kind, InvocationFinished.kind}
+)
 _REMOTE_WRITES = frozenset({4, 5, 6})
+
+
+@dataclass(slots=True)
+class History:
+    """What an oplog says about its invocations: those that still wait, and where the results are, by key."""
+
+    pending: dict[str, Invocation] = field(default_factory=dict[str, Invocation])
+    results: dict[str, int] = field(default_factory=dict[str, int])
+    current: str | None = None
+
+    def add(self, index: int, entry: Entry, dropped: bool) -> None:
+        """Take one more entry into account; `dropped` ones lie in a region that no longer counts."""
+        if isinstance(entry, PendingInvocation):
+            self.pending[entry.invocation.idempotency_key] = entry.invocation
+        elif isinstance(entry, CancelPendingInvocation):
+            self.pending.pop(entry.idempotency_key, None)
+        elif isinstance(entry, InvocationStarted):
+            self.pending.pop(entry.invocation.idempotency_key, None)
+            if not dropped:
+                self.current = entry.invocation.idempotency_key
+        elif isinstance(entry, InvocationFinished) and not dropped and self.current is not None:
+            self.results[self.current] = index
+            self.current = None
 
 
 class ReplayCursor:
@@ -56,6 +88,7 @@ class ReplayCursor:
         self._next = 0
         self.position = first - 1
         self._trailing_logs: Counter[tuple[int, str, str]] = Counter()
+        self.history = History()
 
     @property
     def ready(self) -> bool:
@@ -163,10 +196,13 @@ class ReplayCursor:
             raise InternalBug(f"oplog of worker {self._number} has a gap after index {self._read_up_to}")
         self._read_up_to = chunk[-1].index
         for stored in chunk:
+            dropped = bool(self._skipped) and self._is_skipped(stored.index)
+            if stored.kind in _OF_INVOCATIONS:
+                self.history.add(stored.index, decode_entry(stored.kind, stored.data), dropped)
             if stored.kind in _HINTS:
                 if stored.kind == Log.kind:
                     self._remember_log(stored)
-            elif not self._is_skipped(stored.index):
+            elif not dropped:
                 self._entries.append(stored)
                 self._trailing_logs.clear()
 
@@ -179,6 +215,17 @@ class ReplayCursor:
         while self._skipped and self._skipped[0].end < index:
             self._skipped.pop(0)
         return bool(self._skipped) and self._skipped[0].start <= index
+
+
+async def fold_oplog(store: OplogStore, number: WorkerNumber, target: int) -> StatusRecord:
+    """The status record, computed from entry 1 to `target`: for when a region has changed what counts."""
+    entries: list[tuple[int, Entry]] = []
+    while len(entries) < target:
+        chunk = await store.read(number, len(entries) + 1, min(CHUNK_ENTRIES, target - len(entries)))
+        if not chunk:
+            raise InternalBug(f"oplog of worker {number} ends before index {target}")
+        entries.extend((stored.index, decode_entry(stored.kind, stored.data)) for stored in chunk)
+    return fold(entries)
 
 
 def describe(entry: Entry | None) -> str:

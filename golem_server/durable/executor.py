@@ -1,0 +1,428 @@
+"""The executor: every worker of this server, loaded on demand, and what can be asked of them.
+
+It keeps at most one `Worker` object for each worker, makes it from the store's row when it is needed, recovers those
+that were at work when the last run ended, wakes those whose time has come, and unloads idle ones, least recently
+used first, when the process holds more memory than it should.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+from uuid import uuid4
+
+from golem_server.durable.context import WorkerServices
+from golem_server.durable.ports import WorkerComponent
+from golem_server.durable.promises import Promises
+from golem_server.durable.runtime import Runtime
+from golem_server.durable.scheduler import Scheduler
+from golem_server.durable.unloading import Unloading
+from golem_server.durable.worker import StopKind, Worker, WorkerClosed
+from golem_server.model.errors import (
+    GolemError,
+    InvalidWorkerRequest,
+    OplogFenced,
+    PreviousInvocationExited,
+    PreviousInvocationFailed,
+    Unavailable,
+    WorkerAlreadyExists,
+    WorkerNotFound,
+)
+from golem_server.model.function_names import ResolvedFunction
+from golem_server.model.ids import ComponentId, PromiseId, WorkerId, WorkerNumber
+from golem_server.model.oplog import Create, Entry, Invocation, decode_entry, encode_entry
+from golem_server.model.status import StatusRecord, decode_status
+from golem_server.model.types import Value
+from golem_server.model.workers import NewWorker, StoredWorker, WorkerStatus
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+MAX_OPLOG_PAGE = 100
+"""Entries in one page of an oplog (reference: durability, section 2)."""
+
+_WAITING = (WorkerStatus.RUNNING, WorkerStatus.SUSPENDED, WorkerStatus.RETRYING, WorkerStatus.INTERRUPTED)
+
+
+class Executor(WorkerServices):
+    """Runs workers. `start` begins recovery and scheduling, `stop` leaves everything to the next start."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._workers: dict[WorkerId, Worker] = {}
+        self._locks: dict[WorkerId, _Lock] = {}
+        self._promises = Promises()
+        self._unloading = Unloading(runtime.settings.memory_budget)
+        self._scheduler = Scheduler(runtime, self._wake_stored)
+        self._background: set[asyncio.Task[None]] = set()
+        self._lost: dict[WorkerId, None] = {}
+        self._stopping = False
+
+    # --- Life
+
+    async def start(self) -> None:
+        """Begin to wake suspended workers and, in the background, recover those that were at work."""
+        self._in_background(self._scheduler.run())
+        self._in_background(self._recover())
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Let running invocations finish for a while, then leave the rest to recovery. Nothing acknowledged is lost."""
+        self._stopping = True
+        tasks = list(self._background)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        busy = [worker.idle() for worker in self._workers.values() if worker.is_busy]
+        if busy:
+            await asyncio.wait([asyncio.ensure_future(idle) for idle in busy], timeout=grace_seconds)
+        for worker in list(self._workers.values()):
+            try:
+                await worker.interrupt(StopKind.SHUTDOWN)
+            except GolemError as error:
+                log.warning("worker %s was left as the store last knew it: %s", worker.id, error)
+        self._workers.clear()
+
+    # --- Workers
+
+    async def create(self, worker_id: WorkerId, arguments: list[str], environment: dict[str, str]) -> StoredWorker:
+        """Create a worker of the component's newest revision and instantiate it.
+
+        Raises NotFound (component), WorkerAlreadyExists, WorkerCreationFailed.
+        """
+        async with self._locked(worker_id):
+            if await self._runtime.store.find_worker(worker_id) is not None:
+                raise WorkerAlreadyExists(worker_id)
+            stored, component = await self._create(worker_id, arguments, environment)
+            worker = self._adopt(stored, component)
+        await worker.start()
+        return stored
+
+    async def find(self, worker_id: WorkerId) -> StoredWorker:
+        """A worker as it stands, with what is not yet committed. Raises WorkerNotFound."""
+        worker = self._workers.get(worker_id)
+        if worker is not None:
+            return StoredWorker(number=worker.number, worker=worker.created, columns=worker.status.columns(None))
+        stored = await self._runtime.store.find_worker(worker_id)
+        if stored is None:
+            raise WorkerNotFound(worker_id)
+        return stored
+
+    async def list(
+        self, component_id: ComponentId, after: WorkerNumber | None, count: int
+    ) -> tuple[list[StoredWorker], WorkerNumber | None]:
+        """A page of a component's workers in the order of their creation, and where the next one begins."""
+        page = await self._runtime.store.list_workers(component_id, after, count)
+        workers = [
+            await self.find(stored.worker.worker_id) if self._is_here(stored) else stored for stored in page.workers
+        ]
+        return workers, page.next
+
+    async def delete(self, worker_id: WorkerId) -> None:
+        """Stop a worker and remove everything of it. Nothing happens where there is none."""
+        async with self._locked(worker_id):
+            worker = self._workers.get(worker_id)
+            if worker is not None:
+                await worker.interrupt(StopKind.DELETE)
+            stored = await self._runtime.store.find_worker(worker_id)
+            if stored is None:
+                return
+            await self._runtime.store.delete_worker(stored.number)
+            await asyncio.to_thread(shutil.rmtree, self._runtime.files / str(stored.number), True)
+
+    async def component_of(self, worker_id: WorkerId) -> WorkerComponent:
+        """The revision that the worker runs, or the newest one where it does not exist yet. Raises NotFound."""
+        worker = self._workers.get(worker_id)
+        if worker is not None:
+            return worker.component
+        stored = await self._runtime.store.find_worker(worker_id)
+        if stored is None:
+            return await self._runtime.components.latest(worker_id.component_id)
+        return await self._runtime.components.revision(worker_id.component_id, stored.columns.component_revision)
+
+    def function_of_loaded(self, worker_id: WorkerId, function: str) -> ResolvedFunction | None:
+        """The exported function of a worker that is in memory; None where it is not. Raises InvalidInput."""
+        worker = self._workers.get(worker_id)
+        return None if worker is None else worker.component.functions.resolve(function)
+
+    # --- Invocations
+
+    async def invoke_and_await(self, worker_id: WorkerId, invocation: Invocation) -> Value:
+        """Run an exported function and return its result; the worker is created if it does not exist.
+
+        The same idempotency key gives the same result again without running.
+        """
+        worker = self._workers.get(worker_id)
+        if worker is not None and not self._stopping:
+            try:
+                return await worker.invoke(invocation, wait=True)
+            except WorkerClosed:
+                pass
+        return await self._with_worker(worker_id, lambda worker: worker.invoke(invocation, wait=True))
+
+    async def invoke(self, worker_id: WorkerId, invocation: Invocation) -> None:
+        """Queue an invocation durably; the worker is created if it does not exist."""
+        await self._with_worker(worker_id, lambda worker: worker.invoke(invocation, wait=False))
+
+    async def interrupt(self, worker_id: WorkerId, *, recover_immediately: bool) -> None:
+        """Stop a worker, or with `recover_immediately` let it crash and recover.
+
+        Idle and unknown workers stay as they are.
+        """
+        worker = self._workers.get(worker_id)
+        if worker is None:
+            stored = await self._runtime.store.find_worker(worker_id)
+            if stored is None or stored.columns.status not in _WAITING:
+                return
+            worker = await self._load(worker_id)
+        status = worker.status.status
+        if (status not in _WAITING or status is WorkerStatus.INTERRUPTED) and not worker.is_busy:
+            return
+        crash = recover_immediately and status is WorkerStatus.RUNNING
+        await worker.interrupt(StopKind.RESTART if crash else StopKind.INTERRUPT)
+        if crash:
+            worker.wake()
+
+    async def resume(self, worker_id: WorkerId) -> None:
+        """Start an interrupted, suspended or idle worker. Raises WorkerNotFound, InvalidWorkerRequest and the like."""
+        stored = await self.find(worker_id)
+        status = stored.columns.status
+        record = decode_status(stored.columns.record)
+        if status is WorkerStatus.FAILED:
+            raise PreviousInvocationFailed(record.last_error or "", "".join(record.stderr))
+        if status is WorkerStatus.EXITED:
+            raise PreviousInvocationExited
+        if status in (WorkerStatus.RUNNING, WorkerStatus.RETRYING):
+            raise InvalidWorkerRequest(f"Worker {worker_id} is not suspended, interrupted or idle")
+        worker = await self._load(worker_id)
+        await worker.start()
+
+    async def oplog(self, worker_id: WorkerId, first: int, count: int) -> tuple[list[tuple[int, Entry]], int]:
+        """Entries from index `first` on, at most 100, and the last index. Raises WorkerNotFound."""
+        stored = await self._runtime.store.find_worker(worker_id)
+        if stored is None:
+            raise WorkerNotFound(worker_id)
+        page = await self._runtime.store.read(stored.number, max(first, 1), min(count, MAX_OPLOG_PAGE))
+        return [(entry.index, decode_entry(entry.kind, entry.data)) for entry in page], stored.columns.last_index
+
+    # --- What guests ask (WorkerServices)
+
+    async def promise_data(self, promise: PromiseId) -> bytes | None:
+        """The data of a completed promise, None while it is open. Raises WorkerNotFound."""
+        return await self._runtime.promises.get(await self._number(promise.worker_id), promise.oplog_index)
+
+    async def complete_promise(self, promise: PromiseId, data: bytes) -> bool:
+        """Complete a promise and wake its worker. False if it was complete before. Raises WorkerNotFound."""
+        number = await self._number(promise.worker_id)
+        first = await self._runtime.promises.complete(number, promise.oplog_index, data)
+        self._promises.completed(promise)
+        stored = await self.find(promise.worker_id)
+        if stored.columns.status in _WAITING:
+            (await self._load(promise.worker_id)).wake()
+        return first
+
+    async def wait_for_promise(self, promise: PromiseId) -> None:
+        """Return when the promise is complete."""
+        async with self._promises.waiting(promise) as completed:
+            if await self.promise_data(promise) is None:
+                await completed
+
+    async def worker_status(self, worker_id: WorkerId) -> StatusRecord | None:
+        """The status of a worker, None where there is none."""
+        worker = self._workers.get(worker_id)
+        if worker is not None:
+            return worker.status
+        stored = await self._runtime.store.find_worker(worker_id)
+        return None if stored is None else decode_status(stored.columns.record)
+
+    # --- What workers tell (WorkerOwner)
+
+    def worker_closed(self, worker: Worker) -> None:
+        """Forget a worker that has left memory."""
+        if self._workers.get(worker.id) is worker:
+            del self._workers[worker.id]
+            self._runtime.metrics.loaded_workers(len(self._workers))
+
+    def worker_suspended(self, worker: Worker, wake_at: int | None) -> None:
+        """Remember when to wake it."""
+        if wake_at is not None:
+            self._scheduler.expect(wake_at)
+
+    def worker_idle(self, worker: Worker) -> None:
+        """The worker has nothing to do; make room if there is too little."""
+        for other in self._unloading.victims(self._workers, worker):
+            other.unload()
+
+    def worker_lost_store(self, worker: Worker, error: Unavailable) -> None:
+        """Recover it when the store is back, unless somebody else has it now."""
+        if isinstance(error, OplogFenced):
+            log.warning("worker %s was given up: %s", worker.id, error)
+            return
+        if not self._lost and not self._stopping:
+            self._in_background(self._recover_lost())
+        self._lost[worker.id] = None
+
+    # --- Inside
+
+    def _is_here(self, stored: StoredWorker) -> bool:
+        worker = self._workers.get(stored.worker.worker_id)
+        return worker is not None and worker.number == stored.number
+
+    async def _number(self, worker_id: WorkerId) -> WorkerNumber:
+        worker = self._workers.get(worker_id)
+        if worker is not None:
+            return worker.number
+        stored = await self._runtime.store.find_worker(worker_id)
+        if stored is None:
+            raise WorkerNotFound(worker_id)
+        return stored.number
+
+    async def _with_worker(self, worker_id: WorkerId, use: Callable[[Worker], Awaitable[T]]) -> T:
+        while True:
+            if self._stopping:
+                raise Unavailable("The server is shutting down; try again with the same idempotency key")
+            worker = await self._load(worker_id, create=True)
+            try:
+                return await use(worker)
+            except WorkerClosed:
+                continue
+
+    async def _load(self, worker_id: WorkerId, *, create: bool = False) -> Worker:
+        worker = self._workers.get(worker_id)
+        if worker is not None:
+            return worker
+        async with self._locked(worker_id):
+            worker = self._workers.get(worker_id)
+            if worker is not None:
+                return worker
+            stored = await self._runtime.store.find_worker(worker_id)
+            if stored is not None:
+                component = await self._runtime.components.revision(
+                    worker_id.component_id, stored.columns.component_revision
+                )
+            elif create:
+                stored, component = await self._create(worker_id, [], {})
+            else:
+                raise WorkerNotFound(worker_id)
+            return self._adopt(stored, component)
+
+    async def _create(
+        self, worker_id: WorkerId, arguments: list[str], environment: dict[str, str]
+    ) -> tuple[StoredWorker, WorkerComponent]:
+        component = await self._runtime.components.latest(worker_id.component_id)
+        now = self._runtime.clock.now_ns() // 1_000_000
+        entry = Create(
+            timestamp=now,
+            component_id=worker_id.component_id,
+            name=worker_id.name,
+            component_revision=component.revision,
+            environment_id=component.environment_id,
+            created_by=component.created_by,
+            instance_id=uuid4(),
+            arguments=arguments,
+            environment=environment,
+            component_size=component.size_bytes,
+            initial_memory_bytes=component.initial_memory_bytes,
+        )
+        record = StatusRecord()
+        record.apply(1, entry)
+        worker = NewWorker(
+            worker_id=worker_id,
+            environment_id=component.environment_id,
+            created_by=component.created_by,
+            created_at=now,
+            arguments=arguments,
+            environment=environment,
+        )
+        columns = record.columns(None)
+        number = await self._runtime.store.create_worker(worker, encode_entry(entry), columns)
+        return StoredWorker(number=number, worker=worker, columns=columns), component
+
+    def _adopt(self, stored: StoredWorker, component: WorkerComponent) -> Worker:
+        worker = Worker(stored, component, self._runtime, self, self)
+        self._workers[worker.id] = worker
+        self._runtime.metrics.loaded_workers(len(self._workers))
+        return worker
+
+    @asynccontextmanager
+    async def _locked(self, worker_id: WorkerId) -> AsyncGenerator[None]:
+        """Serialize what makes, loads and removes one worker."""
+        lock = self._locks.get(worker_id)
+        if lock is None:
+            lock = self._locks[worker_id] = _Lock()
+        lock.users += 1
+        try:
+            async with lock.lock:
+                yield
+        finally:
+            lock.users -= 1
+            if not lock.users:
+                del self._locks[worker_id]
+
+    async def _wake_stored(self, stored: StoredWorker) -> None:
+        try:
+            (await self._load(stored.worker.worker_id)).wake()
+        except GolemError as error:
+            log.warning("worker %s could not be woken: %s", stored.worker.worker_id, error)
+
+    async def _recover(self) -> None:
+        """Start what was at work when the last run ended, a few at a time. One that cannot start stops no other."""
+        limit = asyncio.Semaphore(self._runtime.settings.recovery_parallelism)
+
+        async def recover(stored: StoredWorker) -> None:
+            async with limit:
+                try:
+                    await (await self._load(stored.worker.worker_id)).start()
+                except (GolemError, WorkerClosed) as error:
+                    log.warning("worker %s could not be recovered: %s", stored.worker.worker_id, error)
+
+        after: WorkerNumber | None = None
+        while True:
+            try:
+                page = await self._runtime.store.workers_to_recover(after, 1000)
+            except Unavailable:
+                await asyncio.sleep(self._runtime.settings.store_retry)
+                continue
+            async with asyncio.TaskGroup() as group:
+                for stored in page.workers:
+                    group.create_task(recover(stored))
+            if page.next is None:
+                return
+            after = page.next
+
+    async def _recover_lost(self) -> None:
+        """Try workers that lost the store until it answers again."""
+        while self._lost:
+            await asyncio.sleep(self._runtime.settings.store_retry)
+            for worker_id in list(self._lost):
+                try:
+                    stored = await self._runtime.store.find_worker(worker_id)
+                    if stored is not None and (stored.columns.status in _WAITING[:3] or stored.columns.pending_count):
+                        (await self._load(worker_id)).wake()
+                except Unavailable:
+                    break
+                except GolemError as error:
+                    log.warning("worker %s could not be recovered: %s", worker_id, error)
+                self._lost.pop(worker_id, None)
+
+    def _in_background(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background_ended)
+
+    def _background_ended(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("a background task of the executor ended", exc_info=task.exception())
+
+
+class _Lock:
+    __slots__ = ("lock", "users")
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.users = 0

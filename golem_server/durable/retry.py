@@ -1,0 +1,65 @@
+"""What becomes of an invocation that stopped: which failures are tried again, and after how long.
+
+The table is that of reference durability, section 6, in its 1.5 form: a deterministic trap fails the worker at once
+unless an atomic region is open; unknown and transient failures use up the retry policy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from golem_server.durable.signals import GuestError, PermanentFailure, TransientFailure
+from golem_server.model.errors import UnexpectedOplogEntry
+from golem_server.model.oplog import ErrorKind, RetryPolicy
+from golem_server.wasm.errors import Trap, TrapKind, UnknownImport
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a guest stopped: the kind decides about the retry, the message is for people."""
+
+    kind: ErrorKind
+    message: str
+
+
+_TRAPS = {
+    TrapKind.STACK_OVERFLOW: ErrorKind.STACK_OVERFLOW,
+    TrapKind.OUT_OF_MEMORY: ErrorKind.OUT_OF_MEMORY,
+    TrapKind.OTHER: ErrorKind.UNKNOWN,
+}
+
+_FIXED_TEXTS = {ErrorKind.STACK_OVERFLOW: "Stack overflow", ErrorKind.OUT_OF_MEMORY: "Out of memory"}
+
+
+def classify(error: Exception) -> Failure:
+    """The failure that an exception out of a guest call is."""
+    if isinstance(error, Trap):
+        kind = _TRAPS.get(error.kind, ErrorKind.DETERMINISTIC_TRAP)
+        return Failure(kind, _FIXED_TEXTS.get(kind, error.message))
+    if isinstance(error, UnknownImport | GuestError):
+        return Failure(ErrorKind.DETERMINISTIC_TRAP, str(error))
+    if isinstance(error, TransientFailure):
+        return Failure(ErrorKind.TRANSIENT, str(error))
+    if isinstance(error, PermanentFailure):
+        return Failure(ErrorKind.PERMANENT, str(error))
+    if isinstance(error, UnexpectedOplogEntry):
+        return Failure(
+            ErrorKind.INTERNAL,
+            f"Unexpected oplog entry during replay: expected {error.expected}, got {error.got}",
+        )
+    return Failure(ErrorKind.UNKNOWN, f"{type(error).__name__}: {error}")
+
+
+def is_retriable(kind: ErrorKind, *, attempts: int, inside_atomic_region: bool, policy: RetryPolicy) -> bool:
+    """Whether another attempt follows, where `attempts` have failed at this place before this one."""
+    if kind in (ErrorKind.UNKNOWN, ErrorKind.TRANSIENT) or (
+        kind is ErrorKind.DETERMINISTIC_TRAP and inside_atomic_region
+    ):
+        return attempts < policy.max_attempts
+    return kind is ErrorKind.OUT_OF_MEMORY and attempts < policy.max_attempts
+
+
+def delay_seconds(policy: RetryPolicy, attempts: int, random: float) -> float:
+    """How long to wait after `attempts` earlier failures. `random` in 0..1 chooses the share of the jitter."""
+    delay = min(policy.max_delay, policy.min_delay * policy.multiplier ** min(attempts, 64))
+    return delay * (1 + (policy.max_jitter_factor or 0.0) * random) / 1000

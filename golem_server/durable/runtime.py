@@ -1,0 +1,77 @@
+"""What every worker of a server shares: stores, the engine's linker, the clock, settings. Built once by app.py."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from golem_server.clock import Clock
+from golem_server.durable.context import GuestSettings
+from golem_server.durable.ports import ComponentSource, OplogStore, PromiseStore, WorkerComponent
+from golem_server.wasm.instance import Limits
+from golem_server.wasm.linking import LinkedComponent
+
+
+class DurableMetrics(Protocol):
+    """What the durable room counts."""
+
+    def invocation_finished(self, seconds: float, outcome: str) -> None: ...
+
+    def replayed(self, entries: int, seconds: float) -> None: ...
+
+    def host_calls(self, count: int) -> None: ...
+
+    def loaded_workers(self, count: int) -> None: ...
+
+
+class NoMetrics:
+    """Counts nothing."""
+
+    def invocation_finished(self, seconds: float, outcome: str) -> None:
+        """Ignore it."""
+
+    def replayed(self, entries: int, seconds: float) -> None:
+        """Ignore it."""
+
+    def host_calls(self, count: int) -> None:
+        """Ignore it."""
+
+    def loaded_workers(self, count: int) -> None:
+        """Ignore it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorSettings:
+    """Limits of the executor. Sizes in bytes, durations in seconds.
+
+    `memory_budget`: resident memory of the process above which idle workers are unloaded. `first_commit_after`: how
+    long an invocation may run before what it did so far is made durable. `recovery_parallelism`: workers that are
+    replayed at the same time after a start. `store_retry`: pause between attempts to recover workers that lost the
+    store.
+    """
+
+    memory_budget: int = 4 << 30
+    first_commit_after: float = 0.005
+    max_pending_invocations: int = 1000
+    recovery_parallelism: int = 4
+    scheduler_interval: float = 2.0
+    store_retry: float = 1.0
+    guest: GuestSettings = field(default_factory=GuestSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The executor's surroundings. `link` gives a component's compiled and linked form, cached."""
+
+    store: OplogStore
+    promises: PromiseStore
+    components: ComponentSource
+    link: Callable[[WorkerComponent], Awaitable[LinkedComponent]]
+    clock: Clock
+    files: Path
+    services: Mapping[type[Any], Any]
+    limits: Limits
+    settings: ExecutorSettings
+    metrics: DurableMetrics

@@ -1,0 +1,762 @@
+"""A worker: the actor that owns one oplog, at most one instance, and a queue of invocations.
+
+Only its own task touches its state. The task exists while there is something to do: it loads the instance (which is
+replay), runs queued invocations one at a time, and deals with all that can stop a guest: traps, exits,
+suspension, jumps, interrupts, a lost store (reference: durability, sections 1, 4, 5, 6, 7).
+
+Nothing here needs clean-up to be correct: a process that is killed at any point leaves an oplog from which `_load`
+builds the same worker again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+import random
+import shutil
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, cast
+
+from golem_server.durable.context import WorkerContext, WorkerServices
+from golem_server.durable.oplog import WorkerOplog
+from golem_server.durable.ports import WorkerComponent
+from golem_server.durable.replay import ReplayCursor, describe, fold_oplog
+from golem_server.durable.retry import classify, delay_seconds, is_retriable
+from golem_server.durable.runtime import Runtime
+from golem_server.durable.signals import GuestExit, RestartWorker, SuspendWorker
+from golem_server.model.errors import (
+    FailedToResumeWorker,
+    GolemError,
+    InvalidInput,
+    InvocationFailed,
+    PreviousInvocationExited,
+    PreviousInvocationFailed,
+    TooManyPending,
+    Unavailable,
+    UnexpectedOplogEntry,
+    WorkerCreationFailed,
+    WorkerDeleted,
+    WorkerExited,
+    WorkerInterrupted,
+)
+from golem_server.model.function_names import IndexedResource, Operation, ResolvedFunction
+from golem_server.model.oplog import (
+    CancelPendingInvocation,
+    CreateResource,
+    DropResource,
+    Error,
+    Exited,
+    Interrupted,
+    Invocation,
+    InvocationFinished,
+    InvocationStarted,
+    PendingInvocation,
+    Suspend,
+    decode_entry,
+)
+from golem_server.model.status import StatusRecord, decode_status
+from golem_server.model.types import HandleType, Value
+from golem_server.model.workers import StoredWorker, WorkerStatus
+from golem_server.wasm.instance import ExportedFunction, Instance
+
+log = logging.getLogger(__name__)
+
+BACKGROUND_COMMIT_SECONDS = 0.1
+"""How often a guest that goes on running has its entries made durable."""
+
+
+class WorkerClosed(Exception):
+    """This object has left memory while somebody was about to use it: another one must be made."""
+
+
+class StopKind(enum.Enum):
+    """Why a worker is told to stop."""
+
+    INTERRUPT = "interrupt"
+    RESTART = "restart"
+    DELETE = "delete"
+    SHUTDOWN = "shutdown"
+
+
+class WorkerOwner(Protocol):
+    """What a worker tells its executor."""
+
+    def worker_closed(self, worker: Worker) -> None:
+        """The worker has left memory; a new object must be made for it."""
+        ...
+
+    def worker_suspended(self, worker: Worker, wake_at: int | None) -> None:
+        """The worker waits until `wake_at` (milliseconds since the epoch) or for a promise."""
+        ...
+
+    def worker_idle(self, worker: Worker) -> None:
+        """The worker has nothing to do at present."""
+        ...
+
+    def worker_lost_store(self, worker: Worker, error: Unavailable) -> None:
+        """The store was away, or another owner wrote the oplog: what is in memory was given up."""
+        ...
+
+
+class _Bound:
+    """A function name as the running instance calls it; `exported` is None for a drop."""
+
+    __slots__ = ("creates_handle", "exported", "resolved")
+
+    def __init__(self, resolved: ResolvedFunction, exported: ExportedFunction | None) -> None:
+        self.resolved = resolved
+        self.exported = exported
+        result = resolved.type.result
+        self.creates_handle = isinstance(result, HandleType) and not result.host
+
+
+class Worker:
+    """One worker in memory. Made by the executor from the worker's row; see the file's docstring."""
+
+    def __init__(
+        self,
+        stored: StoredWorker,
+        component: WorkerComponent,
+        runtime: Runtime,
+        owner: WorkerOwner,
+        services: WorkerServices,
+    ) -> None:
+        self.id = stored.worker.worker_id
+        self.number = stored.number
+        self.created = stored.worker
+        self.component = component
+        self.oplog = WorkerOplog(runtime.store, stored.number, decode_status(stored.columns.record))
+        self.last_used = runtime.clock.monotonic()
+        self.closed = False
+        self._runtime = runtime
+        self._owner = owner
+        self._services = services
+        self._instance: Instance | None = None
+        self._context: WorkerContext | None = None
+        self._functions: dict[str, _Bound] = {}
+        self._indexed: dict[tuple[str, tuple[str, ...]], int] = {}
+        self._queue: deque[Invocation] = deque()
+        self._queued: set[str] = set()
+        self._waiters: dict[str, list[asyncio.Future[Value]]] = {}
+        self._results: dict[str, int] = {}
+        self._results_known = False
+        self._task: asyncio.Task[None] | None = None
+        self._stop: StopKind | None = None
+        self._stopped: asyncio.Future[None] | None = None
+        self._unheeded = False
+        self._starting: list[asyncio.Future[None]] = []
+        self._commit_timer: asyncio.TimerHandle | None = None
+        self._users = 0
+
+    # --- What others see
+
+    @property
+    def status(self) -> StatusRecord:
+        """The fold over the oplog, with what is still being committed."""
+        return self.oplog.status
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether an instance is in memory."""
+        return self._instance is not None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether its task runs."""
+        return self._task is not None
+
+    @property
+    def may_unload(self) -> bool:
+        """Whether nobody would notice if it left memory."""
+        return self._task is None and not self._waiters and not self._users and not self.closed
+
+    async def idle(self) -> None:
+        """Return when its task has ended."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
+    # --- Commands
+
+    async def invoke(self, invocation: Invocation, *, wait: bool) -> Value:
+        """Queue an invocation, once per idempotency key. With `wait`, return its result; else when it is durable.
+
+        Raises PreviousInvocationFailed or -Exited for a worker that takes none, and whatever ends the invocation.
+        """
+        self._users += 1
+        try:
+            return await self._invoke(invocation, wait)
+        finally:
+            self._users -= 1
+
+    async def _invoke(self, invocation: Invocation, wait: bool) -> Value:
+        key = invocation.idempotency_key
+        if not self._results_known:
+            await self.start()
+        if self.closed:
+            raise WorkerClosed
+        known = self._results.get(key)
+        if known is not None:
+            return await self._stored_result(known) if wait else None
+        self._refuse_if_ended()
+        if key in self._queued or key == self.status.current_idempotency_key:
+            self._ensure_task()
+            if wait:
+                return await self._wait_for(key)
+            await self.oplog.commit()
+            return None
+        if len(self._queue) >= self._runtime.settings.max_pending_invocations:
+            raise TooManyPending(f"Worker {self.id} has {len(self._queue)} pending invocations; try again later")
+        if self._task is not None or not wait:
+            self.oplog.append(PendingInvocation(timestamp=self._now(), invocation=invocation))
+        self._queue.append(invocation)
+        self._queued.add(key)
+        self._ensure_task()
+        if wait:
+            return await self._wait_for(key)
+        await self.oplog.commit()
+        return None
+
+    async def start(self) -> None:
+        """Load the worker if it is not, and return when it stands where its oplog ends (or has suspended there)."""
+        if self.closed:
+            raise WorkerClosed
+        self._refuse_if_ended()
+        if self._instance is not None and self._results_known:
+            return
+        started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._starting.append(started)
+        self._ensure_task()
+        await started
+
+    def wake(self) -> None:
+        """Run again after a suspension or a crash, in the background."""
+        if self.status.status not in (WorkerStatus.FAILED, WorkerStatus.EXITED):
+            self._ensure_task()
+
+    async def interrupt(self, kind: StopKind) -> None:
+        """Stop the worker and return when it has stopped and its oplog says so."""
+        if self._task is None:
+            await self._stop_without_task(kind)
+            return
+        if self._stopped is None:
+            self._stopped = asyncio.get_running_loop().create_future()
+        if self._stop is None or kind is StopKind.DELETE:
+            self._stop = kind
+        self._task.cancel()
+        await asyncio.shield(self._stopped)
+        if self._unheeded and not self.closed:
+            # The task had come to its end before it could see the command.
+            self._unheeded = False
+            await self._stop_without_task(kind)
+
+    async def cancel_pending(self, key: str) -> bool:
+        """Take an invocation out of the queue. False if it is not there (any more)."""
+        for position, invocation in enumerate(self._queue):
+            if invocation.idempotency_key == key:
+                del self._queue[position]
+                self._queued.discard(key)
+                self.oplog.append(CancelPendingInvocation(timestamp=self._now(), idempotency_key=key))
+                await self.oplog.commit()
+                self._fail(key, WorkerInterrupted("Invocation cancelled"))
+                return True
+        return False
+
+    def unload(self) -> None:
+        """Drop the instance of an idle worker and leave memory. No entry is written: loading builds it again."""
+        if self.may_unload:
+            self._close()
+
+    # --- The task
+
+    def _ensure_task(self) -> None:
+        if self._task is None and not self.closed:
+            self._task = asyncio.create_task(self._run(), name=f"worker {self.id}")
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                try:
+                    if await self._work():
+                        return
+                except asyncio.CancelledError:
+                    if not await self._stopped_by_command():
+                        raise
+                    if self.closed:
+                        return
+        finally:
+            self._task = None
+            self._unheeded = self._stop is not None
+            self._stop = None
+            self.last_used = self._runtime.clock.monotonic()
+            if self._stopped is not None and not self._stopped.done():
+                self._stopped.set_result(None)
+            self._stopped = None
+            if self.closed:
+                self._owner.worker_closed(self)
+            else:
+                self._owner.worker_idle(self)
+
+    async def _work(self) -> bool:
+        """Load if needed and run what is queued; True when there is nothing more to do."""
+        try:
+            if self._instance is None:
+                await self._load()
+            while self._queue:
+                await self._execute(self._queue[0])
+            return True
+        except SuspendWorker as suspension:
+            return await self._suspend(suspension)
+        except RestartWorker:
+            await self._restart_after_jump()
+            return False
+        except GuestExit:
+            await self._exit()
+            return True
+        except Unavailable as error:
+            self._lose_store(error)
+            return True
+        except FailedToResumeWorker as error:
+            self._give_up(error)
+            return True
+        except Exception as error:
+            return await self._failed(error)
+
+    # --- Loading
+
+    async def _load(self) -> None:
+        """Build the instance and replay the oplog; an invocation that was not finished goes on live."""
+        runtime = self._runtime
+        began = runtime.clock.monotonic()
+        self.oplog.wake_at = None
+        status = self.status
+        if self.component.revision != status.component_revision:
+            self.component = await runtime.components.revision(self.id.component_id, status.component_revision)
+        linked = await runtime.link(self.component)
+        cursor = ReplayCursor(
+            runtime.store,
+            self.number,
+            first=2,
+            target=self.oplog.committed_index,
+            skipped=status.skipped_regions,
+        )
+        await cursor.load()
+        files = runtime.files / str(self.number)
+        await asyncio.to_thread(_fresh_folder, files)
+        context = WorkerContext(
+            worker_id=self.id,
+            component_revision=self.component.revision,
+            environment_id=self.created.environment_id,
+            account_id=self.created.created_by,
+            arguments=self.created.arguments,
+            environment={**self.component.environment, **self.created.environment},
+            clock=runtime.clock,
+            oplog=self.oplog,
+            cursor=cursor,
+            files=files,
+            workers=self._services,
+            services=runtime.services,
+            settings=runtime.settings.guest,
+        )
+        self._context = context
+        self._functions.clear()
+        self._instance = await Instance.create(linked, context, runtime.limits)
+        if context.is_live:
+            self._caught_up(cursor, began)
+        else:
+            context.on_live = lambda: self._caught_up(cursor, began)
+            await self._replay(context)
+
+    def _caught_up(self, cursor: ReplayCursor, began: float) -> None:
+        """Replay is over: take over what it learned from the oplog, and let those go on who waited for the start."""
+        self._runtime.metrics.replayed(cursor.position, self._runtime.clock.monotonic() - began)
+        if not self._results_known:
+            history = cursor.history
+            waiting = [item for key, item in history.pending.items() if key not in self._queued]
+            self._queue.extendleft(reversed(waiting))
+            self._queued.update(invocation.idempotency_key for invocation in waiting)
+            self._results = {**history.results, **self._results}
+            self._results_known = True
+        self._settle_starting(None)
+
+    async def _replay(self, context: WorkerContext) -> None:
+        try:
+            while not await context.settle_replay():
+                entry = await context.take(InvocationStarted)
+                assert isinstance(entry, InvocationStarted)
+                await self._call(context, entry.invocation)
+        except UnexpectedOplogEntry as error:
+            if context.current_key:
+                raise
+            raise FailedToResumeWorker(self.id, error.message) from error
+
+    # --- Running
+
+    async def _execute(self, invocation: Invocation) -> None:
+        """Run the first queued invocation live."""
+        context = self._context
+        assert context is not None
+        key = invocation.idempotency_key
+        if key in self._results:
+            self._queue.popleft()
+            self._queued.discard(key)
+            return
+        try:
+            self._bind(invocation.function)
+        except InvalidInput as error:
+            self._queue.popleft()
+            self._queued.discard(key)
+            if any(reference.idempotency_key == key for reference in self.status.pending):
+                self.oplog.append(CancelPendingInvocation(timestamp=self._now(), idempotency_key=key))
+                await self.oplog.commit()
+            self._fail(key, error)
+            return
+        context.append(InvocationStarted(timestamp=self._now(), invocation=invocation))
+        self._queue.popleft()
+        self._queued.discard(key)
+        await self._call(context, invocation)
+
+    async def _call(self, context: WorkerContext, invocation: Invocation) -> None:
+        """Call the guest, live or in replay or from the one into the other, and record or compare the result."""
+        instance = self._instance
+        assert instance is not None
+        began = self._runtime.clock.monotonic()
+        key = invocation.idempotency_key
+        context.current_key = key
+        bound = self._bind(invocation.function)
+        calls = context.host_calls
+        self._commit_later(self._runtime.settings.first_commit_after)
+        try:
+            if bound.exported is not None and bound.resolved.indexed is None:
+                result: Value = await instance.call_prepared(bound.exported, invocation.parameters)
+            else:
+                result = await self._call_resource(context, instance, bound, invocation.parameters)
+        finally:
+            if self._commit_timer is not None:
+                self._commit_timer.cancel()
+                self._commit_timer = None
+        self._runtime.metrics.host_calls(context.host_calls - calls)
+        if not await context.settle_replay():
+            context.current_key = ""
+            entry = await context.take(InvocationFinished)
+            assert isinstance(entry, InvocationFinished)
+            if not same_value(entry.result, result):
+                raise UnexpectedOplogEntry("InvocationFinished with the recorded result", "another result")
+            return
+        if bound.creates_handle:
+            self._resource_created(bound.resolved, result)
+        index = context.append(
+            InvocationFinished(timestamp=self._now(), result=result, component_revision=self.component.revision)
+        )
+        await self.oplog.commit()
+        context.current_key = ""
+        self._results[key] = index
+        waiters = self._waiters.pop(key, None)
+        if waiters is not None:
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(result)
+        self._runtime.metrics.invocation_finished(self._runtime.clock.monotonic() - began, "ok")
+
+    async def _call_resource(
+        self, context: WorkerContext, instance: Instance, bound: _Bound, parameters: Sequence[Value]
+    ) -> Value:
+        """Call a function that drops a handle, or one of an indexed resource: constructed on first use, then kept."""
+        resolved = bound.resolved
+        indexed = resolved.indexed
+        if indexed is not None:
+            handle = await self._indexed_handle(context, instance, resolved, indexed)
+            if resolved.operation is Operation.CONSTRUCT:
+                return handle
+            takes_handle = resolved.operation is Operation.DROP or resolved.function.startswith("[method]")
+            parameters = [handle, *parameters] if takes_handle else parameters
+        if bound.exported is not None:
+            return await instance.call_prepared(bound.exported, parameters)
+        await instance.drop_resource(parameters[0])
+        if indexed is not None:
+            self._indexed.pop((indexed.resource, indexed.arguments), None)
+        if context.is_live:
+            self.oplog.append(
+                DropResource(
+                    timestamp=self._now(),
+                    id=parameters[0],
+                    name=_resource_name(resolved.function),
+                    owner=resolved.interface or "",
+                )
+            )
+        return None
+
+    async def _indexed_handle(
+        self, context: WorkerContext, instance: Instance, resolved: ResolvedFunction, indexed: IndexedResource
+    ) -> int:
+        identity = (indexed.resource, indexed.arguments)
+        handle = self._indexed.get(identity)
+        if handle is None:
+            handle = await instance.call(resolved.interface, indexed.constructor, indexed.values)
+            self._indexed[identity] = handle
+            if await context.settle_replay():
+                self._resource_created(resolved, handle)
+        return handle
+
+    def _resource_created(self, resolved: ResolvedFunction, handle: int) -> None:
+        self.oplog.append(
+            CreateResource(
+                timestamp=self._now(),
+                id=handle,
+                name=_resource_name(resolved.function),
+                owner=resolved.interface or "",
+            )
+        )
+
+    def _bind(self, function: str) -> _Bound:
+        bound = self._functions.get(function)
+        if bound is None:
+            instance = self._instance
+            assert instance is not None
+            resolved = self.component.functions.resolve(function)
+            drops = resolved.operation is Operation.DROP
+            exported = None if drops else instance.prepare(resolved.interface, resolved.function)
+            bound = self._functions[function] = _Bound(resolved, exported)
+        return bound
+
+    def _commit_later(self, seconds: float) -> None:
+        self._commit_timer = asyncio.get_running_loop().call_later(seconds, self._commit_while_running)
+
+    def _commit_while_running(self) -> None:
+        context = self._context
+        if context is not None and context.is_live:
+            self.oplog.commit_soon()
+        self._commit_later(BACKGROUND_COMMIT_SECONDS)
+
+    # --- What can end a run
+
+    async def _suspend(self, suspension: SuspendWorker) -> bool:
+        self.oplog.append(Suspend(timestamp=self._now()))
+        self.oplog.wake_at = suspension.wake_at
+        try:
+            await self.oplog.commit()
+        except Unavailable as error:
+            self._lose_store(error)
+            return True
+        self._drop_instance()
+        self._settle_starting(None)
+        # A promise may have been completed after the guest looked and before the entry was there to be woken by.
+        for promise in suspension.promises:
+            if await self._services.promise_data(promise) is not None:
+                return False
+        self._owner.worker_suspended(self, suspension.wake_at)
+        if not self._waiters and not self._queue and not self._users:
+            self._close()
+        return True
+
+    async def _restart_after_jump(self) -> None:
+        """Build the instance again behind a jump; what the jump dropped counts no more."""
+        self._drop_instance()
+        self.oplog.status = await fold_oplog(self._runtime.store, self.number, self.oplog.committed_index)
+        self._results.clear()
+        self._results_known = False
+        current = self.status.current_idempotency_key
+        for key in list(self._waiters):
+            if key != current and key not in self._queued:
+                self._fail(key, WorkerInterrupted("Jumping back in time"))
+
+    async def _exit(self) -> None:
+        self.oplog.append(Exited(timestamp=self._now()))
+        await self._commit_or_lose()
+        self._fail_all(WorkerExited())
+        self._close()
+
+    async def _failed(self, error: Exception) -> bool:
+        """Write the error; wait and go on (False), or give the worker up (True)."""
+        context = self._context
+        if self._instance is None and (context is None or not context.current_key):
+            self._drop_instance()
+            if isinstance(error, GolemError) and not isinstance(error, UnexpectedOplogEntry):
+                self._give_up(error)
+            else:
+                self._give_up(WorkerCreationFailed(self.id, str(error) or type(error).__name__))
+            return True
+        assert context is not None
+        failure = classify(error)
+        if failure.kind.name == "UNKNOWN":
+            log.warning("host call of worker %s failed: %s", self.id, failure.message, exc_info=error)
+        policy = context.retry_policy
+        attempts = self.status.retry_counts.get(context.retry_point, 0)
+        retriable = is_retriable(
+            failure.kind, attempts=attempts, inside_atomic_region=context.inside_atomic_region, policy=policy
+        )
+        self.oplog.append(
+            Error(
+                timestamp=self._now(),
+                error_kind=failure.kind,
+                message=failure.message,
+                retry_from=context.retry_point,
+                inside_atomic_region=context.inside_atomic_region,
+                retriable=retriable,
+            )
+        )
+        self._drop_instance()
+        if not await self._commit_or_lose():
+            return True
+        if retriable:
+            await asyncio.sleep(delay_seconds(policy, attempts, random.random()))
+            return False
+        stderr = "".join(self.status.stderr)
+        self._runtime.metrics.invocation_finished(0.0, "failed")
+        self._fail_all(InvocationFailed(failure.message, stderr))
+        self._close()
+        return True
+
+    async def _stopped_by_command(self) -> bool:
+        """Deal with a cancellation: True if somebody asked for it, and the loop goes on or the worker is closed."""
+        kind = self._stop
+        task = asyncio.current_task()
+        if kind is None or task is None:
+            self._drop_instance()
+            return False
+        while task.cancelling():
+            task.uncancel()
+        self._stop = None
+        was_running = self.status.status in (WorkerStatus.RUNNING, WorkerStatus.RETRYING, WorkerStatus.SUSPENDED)
+        self._drop_instance()
+        await self.oplog.settle()
+        if kind is StopKind.RESTART:
+            self._results_known = False
+            if self._stopped is not None and not self._stopped.done():
+                self._stopped.set_result(None)
+            self._stopped = None
+            return True
+        if kind is StopKind.INTERRUPT and (was_running or self._queue):
+            self.oplog.append(Interrupted(timestamp=self._now()))
+        if kind is not StopKind.DELETE:
+            await self._commit_or_lose()
+        self._fail_all(_error_for_waiters(kind))
+        self._close()
+        return True
+
+    async def _stop_without_task(self, kind: StopKind) -> None:
+        suspended_or_retrying = self.status.status in (
+            WorkerStatus.RUNNING,
+            WorkerStatus.SUSPENDED,
+            WorkerStatus.RETRYING,
+        )
+        if kind is StopKind.INTERRUPT and suspended_or_retrying:
+            self.oplog.append(Interrupted(timestamp=self._now()))
+            self.oplog.wake_at = None
+            await self.oplog.commit()
+        if kind is StopKind.RESTART:
+            return
+        self._fail_all(_error_for_waiters(kind))
+        self._close()
+
+    async def _commit_or_lose(self) -> bool:
+        try:
+            await self.oplog.commit()
+        except Unavailable as error:
+            self._lose_store(error)
+            return False
+        return True
+
+    def _lose_store(self, error: Unavailable) -> None:
+        """The oplog's end is unknown or another owner's: nothing in memory can be trusted any more."""
+        self._fail_all(error)
+        self._close()
+        self._owner.worker_lost_store(self, error)
+
+    def _give_up(self, error: GolemError) -> None:
+        """The worker cannot be started; its oplog stays as it is."""
+        self._fail_all(error)
+        self._close()
+
+    # --- Small things
+
+    def _refuse_if_ended(self) -> None:
+        status = self.status
+        if status.status is WorkerStatus.FAILED:
+            raise PreviousInvocationFailed(status.last_error or "", "".join(status.stderr))
+        if status.status is WorkerStatus.EXITED:
+            raise PreviousInvocationExited()
+
+    async def _wait_for(self, key: str) -> Value:
+        waiter: asyncio.Future[Value] = asyncio.get_running_loop().create_future()
+        self._waiters.setdefault(key, []).append(waiter)
+        return await waiter
+
+    async def _stored_result(self, index: int) -> Value:
+        (stored,) = await self._runtime.store.read(self.number, index, 1)
+        entry = decode_entry(stored.kind, stored.data)
+        if not isinstance(entry, InvocationFinished):
+            raise UnexpectedOplogEntry("InvocationFinished", describe(entry))
+        return entry.result
+
+    def _fail(self, key: str, error: BaseException) -> None:
+        for waiter in self._waiters.pop(key, ()):
+            if not waiter.done():
+                waiter.set_exception(error)
+
+    def _fail_all(self, error: BaseException) -> None:
+        self._settle_starting(error)
+        for key in list(self._waiters):
+            self._fail(key, error)
+
+    def _settle_starting(self, error: BaseException | None) -> None:
+        starting, self._starting = self._starting, []
+        for started in starting:
+            if started.done():
+                continue
+            if error is None:
+                started.set_result(None)
+            else:
+                started.set_exception(error)
+
+    def _drop_instance(self) -> None:
+        if self._context is not None:
+            self._context.close()
+            self._context = None
+        if self._instance is not None:
+            self._instance.close()
+            self._instance = None
+        self._functions.clear()
+        self._indexed.clear()
+
+    def _close(self) -> None:
+        self._drop_instance()
+        self.closed = True
+        if self._task is None:
+            self._owner.worker_closed(self)
+
+    def _now(self) -> int:
+        return self._runtime.clock.now_ns() // 1_000_000
+
+
+def same_value(recorded: Value, result: Value) -> bool:
+    """Whether a result of replay is the recorded one.
+
+    What was read back has lists where tuples were, and NaN counts as equal to NaN.
+    """
+    if isinstance(recorded, list | tuple) and isinstance(result, list | tuple):
+        left, right = cast(Sequence[Value], recorded), cast(Sequence[Value], result)
+        return len(left) == len(right) and all(map(same_value, left, right))
+    if isinstance(recorded, dict) and isinstance(result, dict):
+        fields, others = cast(dict[str, Value], recorded), cast(dict[str, Value], result)
+        return fields.keys() == others.keys() and all(same_value(fields[name], others[name]) for name in fields)
+    return recorded == result or (recorded != recorded and result != result)
+
+
+def _error_for_waiters(kind: StopKind) -> GolemError:
+    if kind is StopKind.DELETE:
+        return WorkerDeleted()
+    if kind is StopKind.SHUTDOWN:
+        return Unavailable("The server is shutting down; try again with the same idempotency key")
+    return WorkerInterrupted()
+
+
+def _resource_name(function: str) -> str:
+    return function.rpartition("]")[2].partition(".")[0]
+
+
+def _fresh_folder(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
