@@ -1,0 +1,15 @@
+"""Every host interface of the server: what app.py hands to the executor's linker."""
+
+from __future__ import annotations
+
+from golem_server.durable.host_function import HostInterface
+from golem_server.host import wasi_cli, wasi_clocks, wasi_io, wasi_logging, wasi_random
+
+ALL: list[HostInterface] = [
+    *wasi_io.INTERFACES,
+    *wasi_cli.INTERFACES,
+    *wasi_clocks.INTERFACES,
+    *wasi_random.INTERFACES,
+    *wasi_logging.INTERFACES,
+]
+"""The interfaces of all modules of this room."""

@@ -1,0 +1,201 @@
+"""A whole executor in a test: real wasm, a store of the test's choice, component text as components.
+
+    async with World(store, promises, folder) as world:
+        counter = world.component(COUNTER)
+        worker = world.worker(counter, "w-1")
+        assert await world.call(worker, "increment") == 1
+        await world.crash()                    # everything in memory is gone, nothing else
+        assert await world.call(worker, "increment") == 2
+
+`crash` drops the executor as a killed process would: what was not committed is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from uuid import UUID, uuid4
+
+from blake3 import blake3
+
+from golem_server.clock import Clock, SystemClock
+from golem_server.durable.context import GuestSettings
+from golem_server.durable.executor import Executor
+from golem_server.durable.host_function import HostFunctions, HostInterface
+from golem_server.durable.ports import OplogStore, PromiseStore, WorkerComponent
+from golem_server.durable.runtime import ExecutorSettings, NoMetrics, Runtime
+from golem_server.host.catalog import ALL
+from golem_server.model.errors import NotFound
+from golem_server.model.function_names import FunctionResolver
+from golem_server.model.ids import ComponentId, WorkerId
+from golem_server.model.oplog import Entry, Invocation
+from golem_server.model.types import Value
+from golem_server.model.workers import WorkerStatus
+from golem_server.wasm.code_cache import CodeCache
+from golem_server.wasm.engine import Engine
+from golem_server.wasm.instance import Limits
+from golem_server.wasm.linking import LinkedComponent
+from wasmtime import wat2wasm
+
+ENVIRONMENT = UUID(int=0xE)
+ACCOUNT = UUID(int=0xA)
+
+
+class World:
+    """Components and an executor over one store; `executor` is replaced by `crash`."""
+
+    def __init__(
+        self,
+        store: OplogStore,
+        promises: PromiseStore,
+        folder: Path,
+        *,
+        interfaces: Iterable[HostInterface] = ALL,
+        settings: ExecutorSettings | None = None,
+        services: Mapping[type[Any], Any] | None = None,
+        clock: Clock | None = None,
+        engine: Engine | None = None,
+    ) -> None:
+        self.store = store
+        self._own_engine = engine is None
+        self.engine = Engine() if engine is None else engine
+        self._code = CodeCache(self.engine, folder / "code")
+        self._functions = HostFunctions(interfaces)
+        self._revisions: dict[ComponentId, list[WorkerComponent]] = {}
+        self._linked: dict[str, LinkedComponent] = {}
+        self.clock = clock or SystemClock()
+        self.runtime = Runtime(
+            store=store,
+            promises=promises,
+            components=self,
+            link=self.link,
+            clock=self.clock,
+            files=folder / "files",
+            services=services or {},
+            limits=Limits(),
+            settings=settings or ExecutorSettings(guest=GuestSettings()),
+            metrics=NoMetrics(),
+        )
+        self.executor = Executor(self.runtime)
+
+    async def __aenter__(self) -> World:
+        await self.executor.start()
+        return self
+
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        await self.executor.stop(0)
+        self._code.close()
+        if self._own_engine:
+            self.engine.close()
+
+    async def component(self, text: str | bytes, environment: dict[str, str] | None = None) -> ComponentId:
+        """Add a component, from text or binary."""
+        component_id = ComponentId(uuid4())
+        self._revisions[component_id] = []
+        await self.update(component_id, text, environment)
+        return component_id
+
+    async def update(self, component_id: ComponentId, text: str | bytes, environment: dict[str, str] | None = None) -> None:
+        """Add a revision of a component."""
+        wasm = bytes(wat2wasm(text)) if isinstance(text, str) else text
+        wasm_hash = blake3(wasm).hexdigest()
+
+        async def fetch() -> bytes:
+            return wasm
+
+        compiled = await self._code.load(wasm_hash, fetch)
+        revisions = self._revisions[component_id]
+        revisions.append(
+            WorkerComponent(
+                component_id=component_id,
+                environment_id=ENVIRONMENT,
+                created_by=ACCOUNT,
+                revision=len(revisions),
+                wasm_hash=wasm_hash,
+                size_bytes=len(wasm),
+                initial_memory_bytes=0,
+                environment=environment or {},
+                functions=FunctionResolver(compiled.type),
+                fetch=fetch,
+            )
+        )
+
+    async def link(self, component: WorkerComponent) -> LinkedComponent:
+        """The component, compiled and linked, once."""
+        linked = self._linked.get(component.wasm_hash)
+        if linked is None:
+            compiled = await self._code.load(component.wasm_hash, component.fetch)
+            linked = self._linked[component.wasm_hash] = LinkedComponent(self.engine, compiled, self._functions)
+        return linked
+
+    async def latest(self, component_id: ComponentId) -> WorkerComponent:
+        """The newest revision."""
+        if component_id not in self._revisions:
+            raise NotFound("Component not found")
+        return self._revisions[component_id][-1]
+
+    async def revision(self, component_id: ComponentId, revision: int) -> WorkerComponent:
+        """One revision."""
+        return self._revisions[component_id][revision]
+
+    # --- Using it
+
+    async def call(
+        self, worker: WorkerId, function: str, *parameters: Value, key: str | None = None
+    ) -> Value:
+        """Invoke and await."""
+        return await self.executor.invoke_and_await(worker, invocation(function, parameters, key))
+
+    async def send(self, worker: WorkerId, function: str, *parameters: Value, key: str | None = None) -> None:
+        """Invoke without waiting."""
+        await self.executor.invoke(worker, invocation(function, parameters, key))
+
+    async def entries(self, worker: WorkerId) -> list[Entry]:
+        """The committed oplog."""
+        stored = await self.store.find_worker(worker)
+        assert stored is not None
+        listed: list[Entry] = []
+        while True:
+            page, last = await self.executor.oplog(worker, len(listed) + 1, 100)
+            listed += [entry for _, entry in page]
+            if len(listed) >= last:
+                return listed
+
+    async def kinds(self, worker: WorkerId) -> list[str]:
+        """The names of the committed entries' kinds."""
+        return [type(entry).__name__ for entry in await self.entries(worker)]
+
+    async def status(self, worker: WorkerId) -> WorkerStatus:
+        """The worker's status."""
+        return (await self.executor.find(worker)).columns.status
+
+    async def until(self, worker: WorkerId, status: WorkerStatus) -> None:
+        """Wait for a status, which must come."""
+        async with asyncio.timeout(20):
+            while await self.status(worker) is not status:
+                await asyncio.sleep(0.005)
+
+    async def crash(self, *, start: bool = True) -> None:
+        """Lose everything in memory at once and start again on the same store."""
+        await abandon(self.executor)
+        self.executor = Executor(self.runtime)
+        if start:
+            await self.executor.start()
+
+
+async def abandon(executor: Executor) -> None:
+    """Drop an executor as a killed process would: no entry is written any more."""
+    tasks = [task for task in asyncio.all_tasks() if (task.get_name() or "").startswith("worker ")]
+    for task in [*executor._background, *tasks]:  # pyright: ignore[reportPrivateUsage]
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def invocation(function: str, parameters: Iterable[Value] = (), key: str | None = None) -> Invocation:
+    """An invocation as a route makes it."""
+    return Invocation(key or str(uuid4()), function, list(parameters))
