@@ -20,8 +20,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 from golem_server.model.errors import InvalidInput
+from golem_server.model.json_values import SignatureJson
 from golem_server.model.types import ComponentType, FunctionType, HandleType, InterfaceType, Parameter, Value
 from golem_server.model.wave import parse_wave, split_arguments
 
@@ -81,7 +83,7 @@ class IndexedResource:
     values: tuple[Value, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ResolvedFunction:
     """An export of a component.
 
@@ -108,6 +110,11 @@ class ResolvedFunction:
         if self.operation is not Operation.CALL:
             return ()
         return self.type.parameters[1:] if self.function.startswith("[method]") else self.type.parameters
+
+    @cached_property
+    def json(self) -> SignatureJson:
+        """Reads the JSON of the given parameters and writes that of the result. Compiled once."""
+        return SignatureJson(FunctionType(self.given_parameters, self.type.result))
 
 
 def parse_function_name(text: str) -> FunctionName:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +16,7 @@ from golem_server.model.function_names import (
     Operation,
     parse_function_name,
 )
+from golem_server.model.ids import ComponentId, WorkerId
 from golem_server.model.types import ComponentType, FunctionType, HandleType, InterfaceType, Parameter, Primitive
 from tests.model.wit_strategies import details_of
 
@@ -41,6 +44,7 @@ COMPONENT = ComponentType(
     },
     exported_functions={"run-example": FunctionType((ITEM,), None)},
 )
+WORKER = WorkerId(ComponentId(UUID(int=1)), "w")
 RESOLVER = FunctionResolver(COMPONENT)
 
 
@@ -160,6 +164,7 @@ def test_indexed_resource_has_its_constructors_values_and_its_method_no_handle()
     assert resolved.function == "[method]cart.add"
     assert resolved.given_parameters == (ITEM,)
     assert resolved.indexed == IndexedResource("cart", ('"u1"', "2"), "[constructor]cart", ("u1", 2))
+    assert resolved.json.decode_parameters(["milk"], WORKER) == ["milk"]
     assert RESOLVER.resolve('api.{cart("u1", 2).new}').given_parameters == ()
     assert RESOLVER.resolve('api.{cart("u1", 2).drop}').given_parameters == ()
     assert len(RESOLVER.resolve('api.{[static]cart("u1", 2).merge}').given_parameters) == 2

@@ -1,0 +1,361 @@
+"""Components and their revisions: upload, update, look up, delete.
+
+What workers ask for at every call (the latest revision, one revision) is answered from memory. Revisions never change,
+so they are remembered as long as there is room. The latest one is remembered for a few seconds: a change through this
+server is seen at once, one through another server on the same database within that time.
+
+The binary of a deleted component stays: a revision's binary is kept by content and may be another's as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+from blake3 import blake3
+
+from golem_server.clock import Clock
+from golem_server.model.errors import Conflict, InvalidInput, NotFound
+from golem_server.model.function_names import FunctionResolver
+from golem_server.model.ids import AccountId, ApplicationId, ComponentId, EnvironmentId, Revision
+from golem_server.model.metadata import BinaryMetadata
+from golem_server.model.registry import Component, ComponentRevision, StoredComponent
+from golem_server.model.type_codec import (
+    binary_metadata_from_data,
+    binary_metadata_to_data,
+    component_type_from_data,
+    component_type_to_data,
+)
+from golem_server.model.types import ComponentType
+from golem_server.registry.accounts import Accounts
+from golem_server.registry.component_names import check_component_name, component_name_error
+from golem_server.registry.ports import ComponentInspector, ComponentStore, Upload, WasmStore
+
+WASM_NAMESPACE = "components"
+"""The blob namespace of the binaries."""
+
+_READ_BYTES = 1 << 20
+_MAX_REVISION = (1 << 63) - 1
+_MAX_CACHED = 1_000
+_UPDATE_ATTEMPTS = 20
+
+
+@dataclass(frozen=True)
+class RegisteredComponent:
+    """A component at one revision, ready to be used.
+
+    `environment` are variables that each worker gets; `created_at` and `created_by` are those of the revision;
+    `account_id` is the account that owns the environment. `functions` finds the exports, `fetch` gives the binary.
+    """
+
+    component_id: ComponentId
+    name: str
+    environment_id: EnvironmentId
+    application_id: ApplicationId
+    account_id: AccountId
+    revision: Revision
+    wasm_hash: str
+    size_bytes: int
+    environment: dict[str, str]
+    created_at: datetime
+    created_by: AccountId
+    type: ComponentType = field(repr=False)
+    binary: BinaryMetadata = field(repr=False)
+    functions: FunctionResolver = field(repr=False, compare=False)
+    fetch: Callable[[], Awaitable[bytes]] = field(repr=False, compare=False)
+
+    @property
+    def initial_memory_bytes(self) -> int:
+        """The memory that a worker has from the start."""
+        return self.binary.initial_memory_bytes
+
+    @cached_property
+    def hash(self) -> str:
+        """BLAKE3 in hex of all that the revision is: it changes with the variables too, unlike that of the binary."""
+        content = [str(self.component_id), self.revision, self.name, self.wasm_hash, sorted(self.environment.items())]
+        return blake3(msgspec.msgpack.encode(content)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class WasmDownload:
+    """A revision's binary, exactly as it was uploaded, in parts."""
+
+    size_bytes: int
+    wasm_hash: str
+    parts: AsyncIterator[bytes]
+
+
+@dataclass(slots=True)
+class _Latest:
+    component: RegisteredComponent
+    fresh_until: float
+
+
+class Components:
+    """The components of all environments."""
+
+    def __init__(
+        self,
+        store: ComponentStore,
+        accounts: Accounts,
+        wasm: WasmStore,
+        inspector: ComponentInspector,
+        clock: Clock,
+        *,
+        remember_latest: timedelta = timedelta(seconds=5),
+    ) -> None:
+        self._store = store
+        self._accounts = accounts
+        self._wasm = wasm
+        self._inspector = inspector
+        self._clock = clock
+        self._remember = remember_latest.total_seconds()
+        self._latest: dict[ComponentId, _Latest] = {}
+        self._revisions: OrderedDict[tuple[ComponentId, Revision], RegisteredComponent] = OrderedDict()
+        # Grows with each change through this server: an answer read before a change must not be remembered after it.
+        self._changes = 0
+
+    async def create(
+        self,
+        environment_id: EnvironmentId,
+        name: str,
+        upload: Upload,
+        created_by: AccountId,
+        *,
+        environment: dict[str, str] | None = None,
+        strict_name: bool = False,
+    ) -> RegisteredComponent:
+        """Create a component at revision 0.
+
+        `strict_name` demands the form `namespace:name`. Raises InvalidInput for a wrong name or binary, NotFound for
+        an unknown environment, Conflict if the environment has a component of that name.
+        """
+        check_component_name(name, strict=strict_name)
+        await self._accounts.environment(environment_id)
+        # Asked before the work of reading the binary; `add_component` is what decides.
+        if await self._store.find_component_by_name(environment_id, name) is not None:
+            raise _name_taken(name)
+        now = self._clock.now()
+        component = Component(id=ComponentId(uuid4()), environment_id=environment_id, name=name, created_at=now)
+        revision = await self._keep(component.id, Revision(0), upload, environment or {}, created_by)
+        if not await self._store.add_component(component, revision):
+            raise _name_taken(name)
+        return await self._changed(StoredComponent(component, revision))
+
+    async def update(
+        self,
+        component_id: ComponentId,
+        created_by: AccountId,
+        *,
+        upload: Upload | None = None,
+        environment: dict[str, str] | None = None,
+        current_revision: int | None = None,
+    ) -> RegisteredComponent:
+        """Add a revision; what is not given stays as it is. Running workers keep theirs.
+
+        Raises NotFound, InvalidInput for a wrong binary, and Conflict if `current_revision` is not the latest
+        revision. Without it the last writer wins.
+        """
+        stored = await self._current(component_id, current_revision)
+        kept = None
+        if upload is not None:
+            kept = await self._keep(component_id, stored.revision.revision, upload, {}, created_by)
+        for _ in range(_UPDATE_ATTEMPTS):
+            latest = stored.revision
+            source = kept or latest
+            revision = ComponentRevision(
+                component_id=component_id,
+                revision=Revision(latest.revision + 1),
+                wasm_hash=source.wasm_hash,
+                size_bytes=source.size_bytes,
+                metadata=source.metadata,
+                environment=latest.environment if environment is None else environment,
+                created_at=self._clock.now(),
+                created_by=created_by,
+            )
+            if await self._store.add_revision(revision):
+                return await self._changed(StoredComponent(stored.component, revision))
+            stored = await self._current(component_id, current_revision)
+        raise _concurrent_update()
+
+    async def latest(self, component_id: ComponentId) -> RegisteredComponent:
+        """The component at its latest revision, lately read. Raises NotFound."""
+        known = self._latest.get(component_id)
+        if known is not None:
+            now = self._clock.monotonic()
+            if now < known.fresh_until:
+                return known.component
+            # One caller asks again; the others use the old answer meanwhile.
+            known.fresh_until = now + self._remember
+        changes = self._changes
+        stored = await self._store.find_component(component_id)
+        if stored is None:
+            self._latest.pop(component_id, None)
+            raise _not_found(component_id)
+        component = await self._registered(stored)
+        if changes == self._changes:
+            self._remember_latest(component)
+        return component
+
+    async def revision(self, component_id: ComponentId, revision: int) -> RegisteredComponent:
+        """The component at one revision, also of a deleted one. Raises NotFound."""
+        known = self._revisions.get((component_id, Revision(revision)))
+        if known is not None:
+            return known
+        stored = None
+        if 0 <= revision <= _MAX_REVISION:
+            stored = await self._store.find_revision(component_id, Revision(revision))
+        if stored is None:
+            raise _not_found(component_id)
+        return await self._registered(stored)
+
+    async def by_name(self, environment_id: EnvironmentId, name: str) -> RegisteredComponent:
+        """The component of that name at its latest revision. Raises NotFound, also for the environment."""
+        await self._accounts.environment(environment_id)
+        # A name that cannot be given cannot be found, and some of them the store does not even take as a question.
+        stored = None
+        if component_name_error(name) is None:
+            stored = await self._store.find_component_by_name(environment_id, name)
+        if stored is None:
+            raise NotFound(f"Component for name {name} not found in environment", code="COMPONENT_NOT_FOUND")
+        return await self._registered(stored)
+
+    async def list(self, environment_id: EnvironmentId) -> list[RegisteredComponent]:
+        """The components of the environment at their latest revisions, by name. Raises NotFound."""
+        await self._accounts.environment(environment_id)
+        return [await self._registered(stored) for stored in await self._store.list_components(environment_id)]
+
+    async def delete(self, component_id: ComponentId, current_revision: int | None = None) -> None:
+        """Delete the component: its name is free again, and it is not found any more.
+
+        Raises NotFound, and Conflict if `current_revision` is given and not the latest revision.
+        """
+        latest = await self._current(component_id, current_revision)
+        expected = None if current_revision is None else latest.revision.revision
+        if not await self._store.delete_component(component_id, expected, self._clock.now()):
+            await self._current(component_id, current_revision)
+            raise _concurrent_update()
+        self._changes += 1
+        self._latest.pop(component_id, None)
+
+    async def wasm(self, component_id: ComponentId, revision: int) -> WasmDownload:
+        """The binary of a revision. Raises NotFound, also for a deleted component."""
+        await self.latest(component_id)
+        component = await self.revision(component_id, revision)
+        parts = self._wasm.get_stream(WASM_NAMESPACE, component.wasm_hash)
+        return WasmDownload(component.size_bytes, component.wasm_hash, parts)
+
+    async def _current(self, component_id: ComponentId, expected: int | None) -> StoredComponent:
+        """The latest revision as the store has it now, which must be the expected one."""
+        stored = await self._store.find_component(component_id)
+        if stored is None:
+            self._latest.pop(component_id, None)
+            raise _not_found(component_id)
+        if expected is not None and stored.revision.revision != expected:
+            raise _concurrent_update()
+        return stored
+
+    async def _keep(
+        self,
+        component_id: ComponentId,
+        revision: Revision,
+        upload: Upload,
+        environment: dict[str, str],
+        created_by: AccountId,
+    ) -> ComponentRevision:
+        """Check the binary and keep it. What is kept of a call that fails later is found by content the next time."""
+        try:
+            type_, binary = await self._inspector.inspect(upload)
+        except InvalidInput as error:
+            raise InvalidInput(f"Invalid component: {error.message}", code="COMPONENT_PROCESSING_ERROR") from error
+        wasm_hash, size = await self._wasm.put_stream(WASM_NAMESPACE, _parts(upload))
+        metadata = {"type": component_type_to_data(type_), "binary": binary_metadata_to_data(binary)}
+        return ComponentRevision(
+            component_id=component_id,
+            revision=revision,
+            wasm_hash=wasm_hash,
+            size_bytes=size,
+            metadata=msgspec.msgpack.encode(metadata),
+            environment=environment,
+            created_at=self._clock.now(),
+            created_by=created_by,
+        )
+
+    async def _changed(self, stored: StoredComponent) -> RegisteredComponent:
+        """Remember a revision that this server has just written as the latest."""
+        self._changes += 1
+        component = await self._registered(stored)
+        known = self._latest.get(component.component_id)
+        if known is None or known.component.revision < component.revision:
+            self._remember_latest(component)
+        return component
+
+    def _remember_latest(self, component: RegisteredComponent) -> None:
+        self._latest[component.component_id] = _Latest(component, self._clock.monotonic() + self._remember)
+        if len(self._latest) > _MAX_CACHED:
+            self._latest.pop(next(iter(self._latest)))
+
+    async def _registered(self, stored: StoredComponent) -> RegisteredComponent:
+        component, revision = stored
+        key = (component.id, revision.revision)
+        known = self._revisions.get(key)
+        if known is not None:
+            self._revisions.move_to_end(key)
+            return known
+        owner = (await self._accounts.environment(component.environment_id)).application
+        metadata: dict[str, Any] = msgspec.msgpack.decode(revision.metadata)
+        type_ = component_type_from_data(metadata["type"])
+        registered = RegisteredComponent(
+            component_id=component.id,
+            name=component.name,
+            environment_id=component.environment_id,
+            application_id=owner.id,
+            account_id=owner.account_id,
+            revision=revision.revision,
+            wasm_hash=revision.wasm_hash,
+            size_bytes=revision.size_bytes,
+            environment=revision.environment,
+            created_at=revision.created_at,
+            created_by=revision.created_by,
+            type=type_,
+            binary=binary_metadata_from_data(metadata["binary"]),
+            functions=FunctionResolver(type_),
+            fetch=lambda: self._wasm.get(WASM_NAMESPACE, revision.wasm_hash),
+        )
+        self._revisions[key] = registered
+        if len(self._revisions) > _MAX_CACHED:
+            self._revisions.popitem(last=False)
+        return registered
+
+
+async def _parts(upload: Upload) -> AsyncIterator[bytes]:
+    if isinstance(upload, bytes):
+        yield upload
+        return
+    file = await asyncio.to_thread(upload.open, "rb")
+    try:
+        while part := await asyncio.to_thread(file.read, _READ_BYTES):
+            yield part
+    finally:
+        file.close()
+
+
+def _not_found(component_id: ComponentId) -> NotFound:
+    return NotFound(f"Component for id {component_id} not found", code="COMPONENT_NOT_FOUND")
+
+
+def _name_taken(name: str) -> Conflict:
+    return Conflict(
+        f"Component with this name already exists in the environment: {name}", code="COMPONENT_NAME_ALREADY_EXISTS"
+    )
+
+
+def _concurrent_update() -> Conflict:
+    return Conflict("Concurrent update of component", code="CONCURRENT_UPDATE")
