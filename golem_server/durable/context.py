@@ -559,7 +559,8 @@ class WorkerContext:
             number = self._atomic_keys
             self._atomic_keys += 1
         else:
-            number = self._position if index is None else index
+            # The effect's own entry comes next; the last one may have begun a remote write that has its index as key.
+            number = self._position + 1 if index is None else index
         return derived_idempotency_key(self.current_key, number)
 
     # --- Output

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from golem_server.durable.host_function import HostInterface
-from golem_server.host import wasi_cli, wasi_clocks, wasi_io, wasi_logging, wasi_random
+from golem_server.host import (
+    golem_api_host,
+    golem_promises,
+    wasi_cli,
+    wasi_clocks,
+    wasi_io,
+    wasi_logging,
+    wasi_random,
+)
 
 ALL: list[HostInterface] = [
     *wasi_io.INTERFACES,
@@ -11,5 +19,7 @@ ALL: list[HostInterface] = [
     *wasi_clocks.INTERFACES,
     *wasi_random.INTERFACES,
     *wasi_logging.INTERFACES,
+    *golem_api_host.INTERFACES,
+    *golem_promises.INTERFACES,
 ]
 """The interfaces of all modules of this room."""

@@ -1,0 +1,51 @@
+"""Golem's records as guests of every generation see them.
+
+A record that a guest gets carries the field names of all versions of the interface: the imported type decides which
+are used. A record that a guest gives has those of its own version (reference: host-interfaces, section 1.2).
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from golem_server.model.ids import ComponentId, OplogIndex, PromiseId, WorkerId
+from golem_server.model.types import Value
+
+_LOW_BITS = (1 << 64) - 1
+
+
+def uuid_record(uuid: UUID) -> Value:
+    """`uuid`."""
+    return {"high-bits": uuid.int >> 64, "low-bits": uuid.int & _LOW_BITS}
+
+
+def uuid_of(record: Value) -> UUID:
+    """What `uuid_record` made."""
+    return UUID(int=record["high-bits"] << 64 | record["low-bits"])
+
+
+def worker_id_record(worker_id: WorkerId) -> Value:
+    """`agent-id`, `worker-id`."""
+    return {
+        "component-id": {"uuid": uuid_record(worker_id.component_id)},
+        "agent-id": worker_id.name,
+        "worker-name": worker_id.name,
+    }
+
+
+def worker_id_of(record: Value) -> WorkerId:
+    """The worker that a guest names."""
+    name = record["agent-id"] if "agent-id" in record else record["worker-name"]
+    return WorkerId(ComponentId(uuid_of(record["component-id"]["uuid"])), name)
+
+
+def promise_id_record(promise: PromiseId) -> Value:
+    """`promise-id`."""
+    worker_id = worker_id_record(promise.worker_id)
+    return {"agent-id": worker_id, "worker-id": worker_id, "oplog-idx": promise.oplog_index}
+
+
+def promise_id_of(record: Value) -> PromiseId:
+    """The promise that a guest names."""
+    worker_id = record["agent-id"] if "agent-id" in record else record["worker-id"]
+    return PromiseId(worker_id_of(worker_id), OplogIndex(record["oplog-idx"]))
