@@ -245,7 +245,6 @@ class Executor(WorkerServices):
         """Forget a worker that has left memory."""
         if self._workers.get(worker.id) is worker:
             del self._workers[worker.id]
-            self._runtime.metrics.loaded_workers(len(self._workers))
 
     def worker_suspended(self, worker: Worker, wake_at: int | None) -> None:
         """Remember when to wake it."""
@@ -345,7 +344,6 @@ class Executor(WorkerServices):
     def _adopt(self, stored: StoredWorker, component: WorkerComponent) -> Worker:
         worker = Worker(stored, component, self._runtime, self, self)
         self._workers[worker.id] = worker
-        self._runtime.metrics.loaded_workers(len(self._workers))
         return worker
 
     @asynccontextmanager

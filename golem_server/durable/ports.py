@@ -6,12 +6,10 @@ The storage and registry rooms fit these protocols; only app.py knows that.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
-from uuid import UUID
 
 from golem_server.model.function_names import FunctionResolver
-from golem_server.model.ids import ComponentId, WorkerId, WorkerNumber
+from golem_server.model.ids import AccountId, ComponentId, EnvironmentId, WorkerId, WorkerNumber
 from golem_server.model.oplog import EncodedEntry
 from golem_server.model.workers import NewWorker, OplogBatch, StatusColumns, StoredEntry, StoredWorker, WorkerPage
 
@@ -89,23 +87,41 @@ class BlobStore(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerComponent:
-    """What an executor must know of a component's revision to run workers of it.
+class WorkerComponent(Protocol):
+    """What an executor must know of a component's revision to run workers of it. Nothing of it changes.
 
     `functions` finds its exports by name; one object is shared by all workers of the revision.
     """
 
-    component_id: ComponentId
-    environment_id: UUID
-    created_by: UUID
-    revision: int
-    wasm_hash: str
-    size_bytes: int
-    initial_memory_bytes: int
-    environment: dict[str, str]
-    functions: FunctionResolver
-    fetch: Callable[[], Awaitable[bytes]]
+    @property
+    def component_id(self) -> ComponentId: ...
+
+    @property
+    def environment_id(self) -> EnvironmentId: ...
+
+    @property
+    def created_by(self) -> AccountId: ...
+
+    @property
+    def revision(self) -> int: ...
+
+    @property
+    def wasm_hash(self) -> str: ...
+
+    @property
+    def size_bytes(self) -> int: ...
+
+    @property
+    def initial_memory_bytes(self) -> int: ...
+
+    @property
+    def environment(self) -> dict[str, str]: ...
+
+    @property
+    def functions(self) -> FunctionResolver: ...
+
+    @property
+    def fetch(self) -> Callable[[], Awaitable[bytes]]: ...
 
 
 class ComponentSource(Protocol):

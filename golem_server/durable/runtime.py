@@ -5,41 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from golem_server.clock import Clock
 from golem_server.durable.context import GuestSettings
 from golem_server.durable.ports import ComponentSource, OplogStore, PromiseStore, WorkerComponent
+from golem_server.telemetry import Metrics
 from golem_server.wasm.instance import Limits
 from golem_server.wasm.linking import LinkedComponent
-
-
-class DurableMetrics(Protocol):
-    """What the durable room counts."""
-
-    def invocation_finished(self, seconds: float, outcome: str) -> None: ...
-
-    def replayed(self, entries: int, seconds: float) -> None: ...
-
-    def host_calls(self, count: int) -> None: ...
-
-    def loaded_workers(self, count: int) -> None: ...
-
-
-class NoMetrics:
-    """Counts nothing."""
-
-    def invocation_finished(self, seconds: float, outcome: str) -> None:
-        """Ignore it."""
-
-    def replayed(self, entries: int, seconds: float) -> None:
-        """Ignore it."""
-
-    def host_calls(self, count: int) -> None:
-        """Ignore it."""
-
-    def loaded_workers(self, count: int) -> None:
-        """Ignore it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,4 +47,4 @@ class Runtime:
     services: Mapping[type[Any], Any]
     limits: Limits
     settings: ExecutorSettings
-    metrics: DurableMetrics
+    metrics: Metrics

@@ -60,6 +60,7 @@ from golem_server.model.oplog import (
 from golem_server.model.status import StatusRecord, decode_status
 from golem_server.model.types import HandleType, Value
 from golem_server.model.workers import StoredWorker, WorkerStatus
+from golem_server.telemetry import InvocationOutcome
 from golem_server.wasm.instance import ExportedFunction, Instance
 
 log = logging.getLogger(__name__)
@@ -363,6 +364,7 @@ class Worker:
         self._context = context
         self._functions.clear()
         self._instance = await Instance.create(linked, context, runtime.limits)
+        runtime.metrics.worker_loaded()
         if context.is_live:
             self._caught_up(cursor, began)
         else:
@@ -437,7 +439,7 @@ class Worker:
             if self._commit_timer is not None:
                 self._commit_timer.cancel()
                 self._commit_timer = None
-        self._runtime.metrics.host_calls(context.host_calls - calls)
+        self._runtime.metrics.host_calls(context.host_calls - calls, replay=not context.is_live)
         if not await context.settle_replay():
             context.current_key = ""
             entry = await context.take(InvocationFinished)
@@ -458,7 +460,7 @@ class Worker:
             for waiter in waiters:
                 if not waiter.done():
                     waiter.set_result(result)
-        self._runtime.metrics.invocation_finished(self._runtime.clock.monotonic() - began, "ok")
+        self._runtime.metrics.invocation_ended(InvocationOutcome.COMPLETED, self._runtime.clock.monotonic() - began)
 
     async def _call_resource(
         self, context: WorkerContext, instance: Instance, bound: _Bound, parameters: Sequence[Value]
@@ -604,7 +606,7 @@ class Worker:
             await asyncio.sleep(delay_seconds(policy, attempts, random.random()))
             return False
         stderr = "".join(self.status.stderr)
-        self._runtime.metrics.invocation_finished(0.0, "failed")
+        self._runtime.metrics.invocation_ended(InvocationOutcome.FAILED, 0.0)
         self._fail_all(InvocationFailed(failure.message, stderr))
         self._close()
         return True
@@ -718,6 +720,7 @@ class Worker:
         if self._instance is not None:
             self._instance.close()
             self._instance = None
+            self._runtime.metrics.worker_unloaded()
         self._functions.clear()
         self._indexed.clear()
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from golem_server.model.ids import WorkerId
 from golem_server.model.workers import WorkerStatus
 from tests.durable.world import World
-from tests.host.host_worker import MemoryWorkers
 from tests.host.memory_store import MemoryOplogStore
 
 COUNTER = """

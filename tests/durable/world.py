@@ -13,35 +13,87 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 from uuid import UUID, uuid4
 
 from blake3 import blake3
+from wasmtime import wat2wasm
 
 from golem_server.clock import Clock, SystemClock
 from golem_server.durable.context import GuestSettings
 from golem_server.durable.executor import Executor
 from golem_server.durable.host_function import HostFunctions, HostInterface
 from golem_server.durable.ports import OplogStore, PromiseStore, WorkerComponent
-from golem_server.durable.runtime import ExecutorSettings, NoMetrics, Runtime
+from golem_server.durable.runtime import ExecutorSettings, Runtime
 from golem_server.host.catalog import ALL
 from golem_server.model.errors import NotFound
 from golem_server.model.function_names import FunctionResolver
-from golem_server.model.ids import ComponentId, WorkerId
-from golem_server.model.oplog import Entry, Invocation
+from golem_server.model.ids import AccountId, ComponentId, EnvironmentId, WorkerId, WorkerNumber
+from golem_server.model.oplog import EncodedEntry, Entry, Invocation
 from golem_server.model.types import Value
-from golem_server.model.workers import WorkerStatus
+from golem_server.model.workers import NewWorker, OplogBatch, StatusColumns, WorkerStatus
+from golem_server.telemetry import Metrics
 from golem_server.wasm.code_cache import CodeCache
 from golem_server.wasm.engine import Engine
 from golem_server.wasm.instance import Limits
 from golem_server.wasm.linking import LinkedComponent
-from wasmtime import wat2wasm
 
-ENVIRONMENT = UUID(int=0xE)
-ACCOUNT = UUID(int=0xA)
+ENVIRONMENT = EnvironmentId(UUID(int=0xE))
+ACCOUNT = AccountId(UUID(int=0xA))
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A component's revision in memory."""
+
+    component_id: ComponentId
+    revision: int
+    wasm_hash: str
+    size_bytes: int
+    environment: dict[str, str]
+    functions: FunctionResolver
+    fetch: Callable[[], Awaitable[bytes]]
+    environment_id: EnvironmentId = ENVIRONMENT
+    created_by: AccountId = ACCOUNT
+    initial_memory_bytes: int = 65536
+
+
+class WatchedStore:
+    """Passes everything on to a store, and tells when a status was written."""
+
+    def __init__(self, store: OplogStore) -> None:
+        self._store = store
+        self._ids: dict[WorkerNumber, WorkerId] = {}
+        self.changed = asyncio.Condition()
+        self.last_status: dict[WorkerId, WorkerStatus] = {}
+        self.find_worker = store.find_worker
+        self.read = store.read
+        self.list_workers = store.list_workers
+        self.delete_worker = store.delete_worker
+        self.workers_to_recover = store.workers_to_recover
+        self.workers_to_wake = store.workers_to_wake
+        self.next_wake = store.next_wake
+
+    async def create_worker(self, worker: NewWorker, create: EncodedEntry, columns: StatusColumns) -> WorkerNumber:
+        """Create and remember the number."""
+        number = await self._store.create_worker(worker, create, columns)
+        self._ids[number] = worker.worker_id
+        await self._written(number, columns)
+        return number
+
+    async def append(self, batch: OplogBatch) -> None:
+        """Append and tell the status."""
+        await self._store.append(batch)
+        await self._written(batch.number, batch.columns)
+
+    async def _written(self, number: WorkerNumber, columns: StatusColumns) -> None:
+        self.last_status[self._ids[number]] = columns.status
+        async with self.changed:
+            self.changed.notify_all()
 
 
 class World:
@@ -59,16 +111,17 @@ class World:
         clock: Clock | None = None,
         engine: Engine | None = None,
     ) -> None:
-        self.store = store
+        self._watched = WatchedStore(store)
+        self.store: OplogStore = self._watched
         self._own_engine = engine is None
         self.engine = Engine() if engine is None else engine
         self._code = CodeCache(self.engine, folder / "code")
         self._functions = HostFunctions(interfaces)
-        self._revisions: dict[ComponentId, list[WorkerComponent]] = {}
+        self._revisions: dict[ComponentId, list[Revision]] = {}
         self._linked: dict[str, LinkedComponent] = {}
         self.clock = clock or SystemClock()
         self.runtime = Runtime(
-            store=store,
+            store=self.store,
             promises=promises,
             components=self,
             link=self.link,
@@ -77,7 +130,7 @@ class World:
             services=services or {},
             limits=Limits(),
             settings=settings or ExecutorSettings(guest=GuestSettings()),
-            metrics=NoMetrics(),
+            metrics=Metrics(),
         )
         self.executor = Executor(self.runtime)
 
@@ -100,7 +153,9 @@ class World:
         await self.update(component_id, text, environment)
         return component_id
 
-    async def update(self, component_id: ComponentId, text: str | bytes, environment: dict[str, str] | None = None) -> None:
+    async def update(
+        self, component_id: ComponentId, text: str | bytes, environment: dict[str, str] | None = None
+    ) -> None:
         """Add a revision of a component."""
         wasm = bytes(wat2wasm(text)) if isinstance(text, str) else text
         wasm_hash = blake3(wasm).hexdigest()
@@ -111,14 +166,11 @@ class World:
         compiled = await self._code.load(wasm_hash, fetch)
         revisions = self._revisions[component_id]
         revisions.append(
-            WorkerComponent(
+            Revision(
                 component_id=component_id,
-                environment_id=ENVIRONMENT,
-                created_by=ACCOUNT,
                 revision=len(revisions),
                 wasm_hash=wasm_hash,
                 size_bytes=len(wasm),
-                initial_memory_bytes=0,
                 environment=environment or {},
                 functions=FunctionResolver(compiled.type),
                 fetch=fetch,
@@ -145,9 +197,7 @@ class World:
 
     # --- Using it
 
-    async def call(
-        self, worker: WorkerId, function: str, *parameters: Value, key: str | None = None
-    ) -> Value:
+    async def call(self, worker: WorkerId, function: str, *parameters: Value, key: str | None = None) -> Value:
         """Invoke and await."""
         return await self.executor.invoke_and_await(worker, invocation(function, parameters, key))
 
@@ -176,9 +226,8 @@ class World:
 
     async def until(self, worker: WorkerId, status: WorkerStatus) -> None:
         """Wait for a status, which must come."""
-        async with asyncio.timeout(20):
-            while await self.status(worker) is not status:
-                await asyncio.sleep(0.005)
+        async with asyncio.timeout(20), self._watched.changed:
+            await self._watched.changed.wait_for(lambda: self._watched.last_status.get(worker) is status)
 
     async def crash(self, *, start: bool = True) -> None:
         """Lose everything in memory at once and start again on the same store."""
