@@ -26,12 +26,12 @@ _PACKAGE = re.compile(r"[a-z][a-z0-9-]*:[a-z][a-z0-9-]*")
 _VERSION = re.compile(r"\d+\.\d+\.\d+(?:[-+][0-9A-Za-z.+-]+)?")
 
 
-class _Malformed(Exception):
+class Malformed(Exception):
     """The bytes end early or a number is too long."""
 
 
-class _Reader:
-    """Reads the primitive encodings of WebAssembly from a slice."""
+class ByteReader:
+    """Reads the primitive encodings of WebAssembly from a slice. Everything raises Malformed at its end."""
 
     def __init__(self, data: memoryview) -> None:
         self.data = data
@@ -39,32 +39,37 @@ class _Reader:
 
     @property
     def at_end(self) -> bool:
+        """Whether everything has been read."""
         return self.at >= len(self.data)
 
     def byte(self) -> int:
+        """The next byte."""
         if self.at >= len(self.data):
-            raise _Malformed
+            raise Malformed
         value = self.data[self.at]
         self.at += 1
         return value
 
     def number(self) -> int:
+        """An unsigned LEB128 number."""
         value = 0
         for shift in range(0, 70, 7):
             byte = self.byte()
             value |= (byte & 0x7F) << shift
             if not byte & 0x80:
                 return value
-        raise _Malformed
+        raise Malformed
 
     def take(self, size: int) -> memoryview:
+        """The next bytes, not copied."""
         if size > len(self.data) - self.at:
-            raise _Malformed
+            raise Malformed
         taken = self.data[self.at : self.at + size]
         self.at += size
         return taken
 
     def name(self) -> str:
+        """A string with its length before it."""
         return str(self.take(self.number()), "utf-8", "replace")
 
 
@@ -88,9 +93,9 @@ def check_component(wasm: bytes) -> None:
     if wasm[6:8] != _COMPONENT_LAYER:
         raise InvalidComponent(f"This is not a WebAssembly component: its version is {wasm[4:8].hex(' ')}")
     try:
-        for _ in _sections(memoryview(wasm)):
+        for _ in sections(memoryview(wasm)):
             pass
-    except _Malformed:
+    except Malformed:
         raise InvalidComponent(
             f"The component is cut off or damaged: {len(wasm)} bytes end within a section. Upload the whole file"
         ) from None
@@ -102,7 +107,7 @@ def binary_metadata(wasm: bytes) -> BinaryMetadata:
     found = _Found()
     try:
         _walk(memoryview(wasm), 0, found)
-    except _Malformed:
+    except Malformed:
         raise InvalidComponent("The component is damaged: a module or component within it ends early") from None
     name = found.name if found.name is not None and _PACKAGE.fullmatch(found.name) else None
     version = found.version if found.version is not None and _VERSION.fullmatch(found.version) else None
@@ -122,9 +127,9 @@ class _Found:
         self.version: str | None = None
 
 
-def _sections(data: memoryview) -> Iterator[tuple[int, memoryview]]:
+def sections(data: memoryview) -> Iterator[tuple[int, memoryview]]:
     """(section id, contents) after the eight bytes of header."""
-    reader = _Reader(data)
+    reader = ByteReader(data)
     reader.take(8)
     while not reader.at_end:
         section = reader.byte()
@@ -135,7 +140,7 @@ def _walk(data: memoryview, depth: int, found: _Found) -> None:
     if depth > _DEPTH_LIMIT or len(data) < 8:
         return
     is_core = bytes(data[4:8]) == _CORE_VERSION
-    for section, contents in _sections(data):
+    for section, contents in sections(data):
         if section == _CUSTOM:
             _custom(contents, depth, found)
         elif is_core and section == _CORE_MEMORY:
@@ -147,7 +152,7 @@ def _walk(data: memoryview, depth: int, found: _Found) -> None:
 def _custom(contents: memoryview, depth: int, found: _Found) -> None:
     # A custom section may hold anything: what cannot be read is as if it were not there.
     try:
-        reader = _Reader(contents)
+        reader = ByteReader(contents)
         name = reader.name()
         if name == "producers":
             found.producers.append((depth, _producers(reader)))
@@ -156,11 +161,11 @@ def _custom(contents: memoryview, depth: int, found: _Found) -> None:
             found.name = reader.name()
         elif depth == 0 and name == "version":
             found.version = str(reader.data[reader.at :], "utf-8", "replace")
-    except _Malformed:
+    except Malformed:
         return
 
 
-def _producers(reader: _Reader) -> dict[str, list[tuple[str, str]]]:
+def _producers(reader: ByteReader) -> dict[str, list[tuple[str, str]]]:
     fields: dict[str, list[tuple[str, str]]] = {}
     for _ in range(reader.number()):
         field = reader.name()
@@ -170,7 +175,7 @@ def _producers(reader: _Reader) -> dict[str, list[tuple[str, str]]]:
 
 def _memories(contents: memoryview) -> list[tuple[int, int | None]]:
     memories: list[tuple[int, int | None]] = []
-    reader = _Reader(contents)
+    reader = ByteReader(contents)
     try:
         for _ in range(reader.number()):
             flags = reader.byte()
@@ -178,6 +183,6 @@ def _memories(contents: memoryview) -> list[tuple[int, int | None]]:
             maximum = reader.number() if flags & 1 else None
             page = 1 << reader.number() if flags & 8 else PAGE_BYTES  # the custom-page-sizes proposal
             memories.append((initial * page, None if maximum is None else maximum * page))
-    except _Malformed:
+    except Malformed:
         pass
     return memories

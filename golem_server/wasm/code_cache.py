@@ -28,6 +28,7 @@ from golem_server.wasm import native
 from golem_server.wasm.engine import Engine
 from golem_server.wasm.errors import InvalidComponent
 from golem_server.wasm.introspection import ComponentShape, check_component, read_shape
+from golem_server.wasm.resource_drops import with_resource_drops
 
 logger = logging.getLogger(__name__)
 
@@ -169,11 +170,15 @@ def _map_file(engine: Engine, path: Path) -> int:
 
 
 def _compile(engine: Engine, path: Path, wasm: bytes) -> int:
-    cell = native.Cell(2)
-    error = native.component_new(engine.address, wasm, len(wasm), cell.address)
-    if error:
-        raise InvalidComponent(f"The component cannot be compiled: {native.take_message(error)}")
-    address = native.WORDS[cell.word]
+    address = _compile_binary(engine, wasm)
+    resources = read_shape(address, engine.address).guest_resources
+    if resources:
+        extended = with_resource_drops(wasm, resources)
+        if extended is None:
+            logger.warning("the resources that component %s exports can only be dropped with the instance", path.stem)
+        else:
+            native.component_delete(address)
+            address = _compile_binary(engine, extended)
     vector = native.Cell(2)
     error = native.component_serialize(address, vector.address)
     if error:
@@ -191,6 +196,14 @@ def _compile(engine: Engine, path: Path, wasm: bytes) -> int:
     finally:
         native.byte_vec_delete(vector.address)
     return address
+
+
+def _compile_binary(engine: Engine, wasm: bytes) -> int:
+    cell = native.Cell(1)
+    error = native.component_new(engine.address, wasm, len(wasm), cell.address)
+    if error:
+        raise InvalidComponent(f"The component cannot be compiled: {native.take_message(error)}")
+    return native.WORDS[cell.word]
 
 
 def _digest_path(path: Path) -> Path:

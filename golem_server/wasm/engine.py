@@ -60,7 +60,7 @@ class Engine:
     @property
     def settings_key(self) -> str:
         """Whatever of the configuration decides whether compiled code fits, besides wasmtime's version and the CPU."""
-        return f"stack{self.max_wasm_stack_bytes}"
+        return f"format2 stack{self.max_wasm_stack_bytes}"
 
     @property
     def ticking(self) -> bool:

@@ -112,7 +112,7 @@ class Fiber:
         self._drops: deque[int] = deque()
         self._future = 0
         self._owned_arguments: Sequence[int] = ()
-        self._handles: dict[int, int] = {}
+        self._handles: dict[int, tuple[int, int]] = {}  # number: wasmtime's handle, type of the resource
         self._next_handle = 0
         self._consumed: list[int] = []
         self._frame = Cell(6)  # flag of the host call, error, result
@@ -150,7 +150,7 @@ class Fiber:
         if not type.host:
             number = self._next_handle
             self._next_handle += 1
-            self._handles[number] = native.resource_any_clone(pointer)
+            self._handles[number] = (native.resource_any_clone(pointer), type.resource)
             return number
         cell = Cell(1)
         error = native.resource_any_to_host(self._context, pointer, cell.address)
@@ -164,9 +164,14 @@ class Fiber:
     def lower_handle(self, number: int, type: HandleType) -> int:
         """See `lifting.Handles`."""
         if not type.host:
-            pointer = self._handles.get(number)
-            if pointer is None or number in self._consumed:
+            found = self._handles.get(number)
+            if found is None or number in self._consumed:
                 raise ValueMismatch("", f"there is no resource with handle {number}")
+            pointer, resource = found
+            if resource != type.resource:
+                raise ValueMismatch(
+                    "", f"handle {number} is of another resource than {type.name or 'the one expected'}"
+                )
             if type.owned:
                 self._consumed.append(number)
             return native.resource_any_clone(pointer)
@@ -180,7 +185,7 @@ class Fiber:
 
     def forget_handle(self, number: int) -> None:
         """The handle was consumed by the guest."""
-        native.resource_any_delete(self._handles.pop(number))
+        native.resource_any_delete(self._handles.pop(number)[0])
 
     # Running.
 
@@ -325,7 +330,7 @@ class Fiber:
         if error:
             WORDS[self._error] = 0
             native.error_delete(error)
-        for pointer in self._handles.values():
+        for pointer, _ in self._handles.values():
             native.resource_any_delete(pointer)
         self._handles.clear()
         if self._store:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from golem_server.model.errors import InvalidInput
 from golem_server.model.types import FunctionType, Primitive, Value, WitType
 from golem_server.wasm import native
-from golem_server.wasm.errors import InstanceDead, Trap
+from golem_server.wasm.errors import InstanceDead, ValueMismatch
 from golem_server.wasm.fiber import Fiber
 from golem_server.wasm.linking import LinkedComponent, LinkedExport
 from golem_server.wasm.native import FUNC_SIZE, WORDS, Cell, call_async, val_delete
@@ -74,6 +73,7 @@ class Instance(Fiber):
         self.linked = linked
         self._instance = Cell(2)
         self._functions: dict[tuple[str | None, str], ExportedFunction] = {}
+        self._drops_of: dict[int, ExportedFunction] = {}
         native.store_limiter(
             self._store,
             limits.memory_bytes,
@@ -113,11 +113,13 @@ class Instance(Fiber):
         if found is None:
             if self.dead:
                 raise InstanceDead("the instance has trapped or was closed")
-            export = self.linked.export(interface, function)
-            found = ExportedFunction(export)
-            native.instance_get_func(self._instance.address, self._context, export.index, found.address)
-            self._functions[interface, function] = found
+            found = self._functions[interface, function] = self._bind(self.linked.export(interface, function))
         return found
+
+    def _bind(self, export: LinkedExport) -> ExportedFunction:
+        function = ExportedFunction(export)
+        native.instance_get_func(self._instance.address, self._context, export.index, function.address)
+        return function
 
     async def call(self, interface: str | None, function: str, arguments: Sequence[Value]) -> Value:
         """Call an exported function; `interface` is its full exported name, None for one of the world itself.
@@ -161,16 +163,23 @@ class Instance(Fiber):
             val_delete(result << 3)
 
     async def drop_resource(self, handle: int) -> None:
-        """Drop a resource that the guest implements, running its destructor. Raises InvalidInput if there is none."""
+        """Drop a resource that the guest implements; its destructor runs like any call.
+
+        Raises ValueMismatch if there is no such handle, else what `call` raises.
+        """
         self.check_idle()
-        pointer = self._handles.pop(handle, None)
-        if pointer is None:
-            raise InvalidInput(f"There is no resource with handle {handle}")
-        error = native.resource_any_drop(self._context, pointer)
-        native.resource_any_delete(pointer)
-        if error:
-            self.dead = True
-            raise Trap.from_message(native.take_message(error))
+        found = self._handles.get(handle)
+        if found is None:
+            raise ValueMismatch("", f"there is no resource with handle {handle}")
+        number = found[1]
+        function = self._drops_of.get(number)
+        if function is None:
+            export = self.linked.resource_drop(number)
+            if export is None:
+                self.forget_handle(handle)  # the guest keeps what belongs to it until the instance ends
+                return
+            function = self._drops_of[number] = self._bind(export)
+        await self.call_prepared(function, (handle,))
 
     def _lower(self, function: ExportedFunction, arguments: Sequence[Value]) -> None:
         for word in function.owned_arguments:

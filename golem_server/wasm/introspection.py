@@ -34,6 +34,7 @@ from golem_server.model.types import (
 )
 from golem_server.wasm.binary import BinaryMetadata, binary_metadata, check_component
 from golem_server.wasm.native import bindings as c
+from golem_server.wasm.resource_drops import DROP_PREFIX
 
 __all__ = ["BinaryMetadata", "ComponentShape", "binary_metadata", "check_component", "read_shape"]
 
@@ -65,10 +66,14 @@ class ComponentShape:
     """A component's type and what linking needs beside it.
 
     `world_resources` are resources imported directly by the world: they must be defined at the root.
+    `guest_resources` are the resources that the component implements and exports, each once, by interface (None for the
+    world) and name. `resource_drops` maps a resource's number to the added function that drops it, see `resource_drops`.
     """
 
     type: ComponentType
     world_resources: dict[str, int]
+    guest_resources: tuple[tuple[str | None, str], ...]
+    resource_drops: dict[int, str]
 
 
 class _Resources:
@@ -94,6 +99,9 @@ class _Resources:
         _, host, name = self._known[number]
         return HandleType(resource=number, owned=owned, host=host, name=name)
 
+    def is_host(self, number: int) -> bool:
+        return self._known[number][1]
+
     def delete(self) -> None:
         for pointer, _, _ in self._known:
             c.wasmtime_component_resource_type_delete(pointer)
@@ -111,11 +119,35 @@ def read_shape(component: int, engine: int) -> ComponentShape:
             component_type, "component_type_import", engine_pointer, resources
         )
         resources.importing = False
-        exports, exported_functions, _ = _externs(component_type, "component_type_export", engine_pointer, resources)
+        exports, exported_functions, exported_resources = _externs(
+            component_type, "component_type_export", engine_pointer, resources
+        )
+        guest = _guest_resources(exports, exported_resources, resources)
     finally:
         c.wasmtime_component_type_delete(component_type)
         resources.delete()
-    return ComponentShape(ComponentType(imports, imported_functions, exports, exported_functions), world_resources)
+    drops = {
+        handle.resource: name
+        for name, type in exported_functions.items()
+        if name.startswith(DROP_PREFIX) and isinstance(handle := type.parameters[0].type, HandleType)
+    }
+    for name in drops.values():
+        del exported_functions[name]
+    return ComponentShape(
+        ComponentType(imports, imported_functions, exports, exported_functions), world_resources, guest, drops
+    )
+
+
+def _guest_resources(
+    exports: dict[str, InterfaceType], exported: dict[str, int], resources: _Resources
+) -> tuple[tuple[str | None, str], ...]:
+    found: dict[int, tuple[str | None, str]] = {}
+    for name, number in exported.items():
+        found.setdefault(number, (None, name))
+    for interface in exports.values():
+        for name, number in interface.resources.items():
+            found.setdefault(number, (interface.name, name))
+    return tuple(place for number, place in found.items() if not resources.is_host(number))
 
 
 def _externs(
@@ -159,8 +191,9 @@ def _items(owner: Any, prefix: str, engine: Any) -> Iterator[tuple[str, Any]]:
         c.wasmtime_component_extern_type(extern, byref(item))
         c.wasmtime_component_extern_delete(extern)
         found.append((ctypes.string_at(name, size.value).decode(), item))
-    # Resources first: they give the handles in the functions their names.
-    found.sort(key=lambda entry: entry[1].kind != c.WASMTIME_COMPONENT_ITEM_RESOURCE.value)
+    # Resources first, functions last: resources give the handles in functions their names.
+    order = {c.WASMTIME_COMPONENT_ITEM_RESOURCE.value: 0, c.WASMTIME_COMPONENT_ITEM_COMPONENT_FUNC.value: 2}
+    found.sort(key=lambda entry: order.get(entry[1].kind, 1))
     return iter(found)
 
 

@@ -13,7 +13,7 @@ from ctypes import c_void_p, cast
 from types import CoroutineType
 from typing import Any, Protocol, TypeAlias
 
-from golem_server.model.types import ComponentType, FunctionType
+from golem_server.model.types import ComponentType, FunctionType, HandleType, Parameter
 from golem_server.wasm import native
 from golem_server.wasm.code_cache import CompiledComponent
 from golem_server.wasm.converters import FunctionConverters
@@ -81,6 +81,18 @@ class LinkedComponent:
             found = self._exports[interface, function] = self._find_export(interface, function)
         return found
 
+    def resource_drop(self, number: int) -> LinkedExport | None:
+        """The function that drops resources of the guest's type with this number, if it could be added."""
+        name = self.compiled.shape.resource_drops.get(number)
+        if name is None:
+            return None
+        found = self._exports.get((None, name))
+        if found is None:
+            handle = HandleType(number, owned=True, host=False)
+            type = FunctionType((Parameter("resource", handle),), None)
+            found = self._exports[None, name] = self._locate(None, name, type, name)
+        return found
+
     def _find_export(self, interface: str | None, function: str) -> LinkedExport:
         if interface is None:
             members, full_name = self.type.exported_functions, function
@@ -90,6 +102,9 @@ class LinkedComponent:
         type = members.get(function)
         if type is None:
             raise NoSuchExport(f"The component exports no function {full_name}")
+        return self._locate(interface, function, type, full_name)
+
+    def _locate(self, interface: str | None, function: str, type: FunctionType, full_name: str) -> LinkedExport:
         parent = 0
         if interface is not None:
             encoded = interface.encode()

@@ -72,7 +72,9 @@ async def _echoes(engine: Engine, folder: Path, type: WitType, value: Value) -> 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(typed=typed_values())
-def test_any_value_of_any_type_comes_back_unchanged(engine: Engine, tmp_path: Path, typed: tuple[WitType, Value]) -> None:
+def test_any_value_of_any_type_comes_back_unchanged(
+    engine: Engine, tmp_path: Path, typed: tuple[WitType, Value]
+) -> None:
     type, value = typed
     assume(can_be_written(type))
     for answer in asyncio.run(_echoes(engine, tmp_path, type, value)):
@@ -105,7 +107,9 @@ async def test_lenient_forms_are_accepted(guests: Guests, type: WitType, given_v
 
 
 ITEM = RecordType((Field("name", Primitive.STRING), Field("price", Primitive.F64)))
-ORDER = RecordType((Field("items", ListType(ITEM)), Field("shape", VariantType((Case("box", Primitive.U8), Case("bag", None))))))
+ORDER = RecordType(
+    (Field("items", ListType(ITEM)), Field("shape", VariantType((Case("box", Primitive.U8), Case("bag", None)))))
+)
 
 
 @pytest.mark.parametrize(
@@ -117,11 +121,19 @@ ORDER = RecordType((Field("items", ListType(ITEM)), Field("shape", VariantType((
             "params[0].items[1].price: expected f64, got string",
         ),
         (ORDER, {"items": [{"name": "a"}], "shape": ("bag", None)}, "params[0].items[0].price: is missing"),
-        (ORDER, {"items": [], "shape": ("box", 256)}, "params[0].shape.box: expected u8, got integer 256, which is out of range"),
+        (
+            ORDER,
+            {"items": [], "shape": ("box", 256)},
+            "params[0].shape.box: expected u8, got integer 256, which is out of range",
+        ),
         (ORDER, {"items": [], "shape": ("bag", 1)}, "params[0].shape.bag: expected no payload, got integer 1"),
         (ORDER, {"items": [], "shape": ("can", 1)}, "params[0].shape: expected a case of box, bag, got 'can'"),
         (ORDER, [], "params[0]: expected record, got a list of 0"),
-        (ListType(Primitive.U32), [1, 2, 3, 4, -1], "params[0][4]: expected u32, got integer -1, which is out of range"),
+        (
+            ListType(Primitive.U32),
+            [1, 2, 3, 4, -1],
+            "params[0][4]: expected u32, got integer -1, which is out of range",
+        ),
         (ListType(Primitive.U32), [1, 2, 3, 4, True], "params[0][4]: expected u32, got bool"),
         (ListType(Primitive.U8), [1, 300], "params[0][1]: expected u8, got integer 300"),
         (ListType(Primitive.U8), "text", "params[0]: expected list<u8>, got string"),
