@@ -14,16 +14,14 @@ import asyncio
 import enum
 import logging
 import random
-import shutil
 from collections import deque
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
-from golem_server.durable.context import WorkerContext, WorkerServices
+from golem_server.durable.context import WorkerServices
+from golem_server.durable.incarnation import Incarnation, load
 from golem_server.durable.oplog import WorkerOplog
 from golem_server.durable.ports import WorkerComponent
-from golem_server.durable.replay import ReplayCursor, describe, fold_oplog
+from golem_server.durable.replay import History, describe, fold_oplog
 from golem_server.durable.retry import classify, delay_seconds, is_retriable
 from golem_server.durable.runtime import Runtime
 from golem_server.durable.signals import GuestExit, RestartWorker, SuspendWorker
@@ -42,31 +40,24 @@ from golem_server.model.errors import (
     WorkerExited,
     WorkerInterrupted,
 )
-from golem_server.model.function_names import IndexedResource, Operation, ResolvedFunction
 from golem_server.model.oplog import (
     CancelPendingInvocation,
-    CreateResource,
-    DropResource,
     Error,
+    ErrorKind,
     Exited,
     Interrupted,
     Invocation,
     InvocationFinished,
-    InvocationStarted,
     PendingInvocation,
     Suspend,
     decode_entry,
 )
 from golem_server.model.status import StatusRecord, decode_status
-from golem_server.model.types import HandleType, Value
+from golem_server.model.types import Value
 from golem_server.model.workers import StoredWorker, WorkerStatus
 from golem_server.telemetry import InvocationOutcome
-from golem_server.wasm.instance import ExportedFunction, Instance
 
 log = logging.getLogger(__name__)
-
-BACKGROUND_COMMIT_SECONDS = 0.1
-"""How often a guest that goes on running has its entries made durable."""
 
 
 class WorkerClosed(Exception):
@@ -102,18 +93,6 @@ class WorkerOwner(Protocol):
         ...
 
 
-class _Bound:
-    """A function name as the running instance calls it; `exported` is None for a drop."""
-
-    __slots__ = ("creates_handle", "exported", "resolved")
-
-    def __init__(self, resolved: ResolvedFunction, exported: ExportedFunction | None) -> None:
-        self.resolved = resolved
-        self.exported = exported
-        result = resolved.type.result
-        self.creates_handle = isinstance(result, HandleType) and not result.host
-
-
 class Worker:
     """One worker in memory. Made by the executor from the worker's row; see the file's docstring."""
 
@@ -135,10 +114,7 @@ class Worker:
         self._runtime = runtime
         self._owner = owner
         self._services = services
-        self._instance: Instance | None = None
-        self._context: WorkerContext | None = None
-        self._functions: dict[str, _Bound] = {}
-        self._indexed: dict[tuple[str, tuple[str, ...]], int] = {}
+        self._incarnation: Incarnation | None = None
         self._queue: deque[Invocation] = deque()
         self._queued: set[str] = set()
         self._waiters: dict[str, list[asyncio.Future[Value]]] = {}
@@ -149,7 +125,6 @@ class Worker:
         self._stopped: asyncio.Future[None] | None = None
         self._unheeded = False
         self._starting: list[asyncio.Future[None]] = []
-        self._commit_timer: asyncio.TimerHandle | None = None
         self._users = 0
 
     # --- What others see
@@ -162,7 +137,7 @@ class Worker:
     @property
     def is_loaded(self) -> bool:
         """Whether an instance is in memory."""
-        return self._instance is not None
+        return self._incarnation is not None
 
     @property
     def is_busy(self) -> bool:
@@ -206,6 +181,9 @@ class Worker:
             self._ensure_task()
             if wait:
                 return await self._wait_for(key)
+            if key in self._queued and not any(key == item.idempotency_key for item in self.status.pending):
+                # Its first caller only waits in memory; this one is promised that it will run.
+                self.oplog.append(PendingInvocation(timestamp=self._now(), invocation=invocation))
             await self.oplog.commit()
             return None
         if len(self._queue) >= self._runtime.settings.max_pending_invocations:
@@ -225,7 +203,7 @@ class Worker:
         if self.closed:
             raise WorkerClosed
         self._refuse_if_ended()
-        if self._instance is not None and self._results_known:
+        if self._incarnation is not None and self._results_known:
             return
         started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._starting.append(started)
@@ -287,6 +265,10 @@ class Worker:
                         raise
                     if self.closed:
                         return
+                except Exception as error:
+                    log.exception("worker %s was given up", self.id)
+                    self._give_up(WorkerCreationFailed(self.id, f"internal error: {type(error).__name__}"))
+                    return
         finally:
             self._task = None
             self._unheeded = self._stop is not None
@@ -303,7 +285,7 @@ class Worker:
     async def _work(self) -> bool:
         """Load if needed and run what is queued; True when there is nothing more to do."""
         try:
-            if self._instance is None:
+            if self._incarnation is None:
                 await self._load()
             while self._queue:
                 await self._execute(self._queue[0])
@@ -325,57 +307,24 @@ class Worker:
         except Exception as error:
             return await self._failed(error)
 
-    # --- Loading
+    # --- Loading and running
 
     async def _load(self) -> None:
-        """Build the instance and replay the oplog; an invocation that was not finished goes on live."""
+        """Replay the oplog; an invocation that was not finished goes on live."""
         runtime = self._runtime
-        began = runtime.clock.monotonic()
         self.oplog.wake_at = None
-        status = self.status
-        if self.component.revision != status.component_revision:
-            self.component = await runtime.components.revision(self.id.component_id, status.component_revision)
-        linked = await runtime.link(self.component)
-        cursor = ReplayCursor(
-            runtime.store,
-            self.number,
-            first=2,
-            target=self.oplog.committed_index,
-            skipped=status.skipped_regions,
-        )
-        await cursor.load()
-        files = runtime.files / str(self.number)
-        await asyncio.to_thread(_fresh_folder, files)
-        context = WorkerContext(
-            worker_id=self.id,
-            component_revision=self.component.revision,
-            environment_id=self.created.environment_id,
-            account_id=self.created.created_by,
-            arguments=self.created.arguments,
-            environment={**self.component.environment, **self.created.environment},
-            clock=runtime.clock,
-            oplog=self.oplog,
-            cursor=cursor,
-            files=files,
-            workers=self._services,
-            services=runtime.services,
-            settings=runtime.settings.guest,
-        )
-        self._context = context
-        self._functions.clear()
-        self._instance = await Instance.create(linked, context, runtime.limits)
-        runtime.metrics.worker_loaded()
-        if context.is_live:
-            self._caught_up(cursor, began)
-        else:
-            context.on_live = lambda: self._caught_up(cursor, began)
-            await self._replay(context)
+        # What was still buffered when the last incarnation ended has happened: replay must see it.
+        await self.oplog.commit()
+        revision = self.status.component_revision
+        if self.component.revision != revision:
+            self.component = await runtime.components.revision(self.id.component_id, revision)
+        incarnation = await load(self.created, self.component, self.oplog, runtime, self._services, self._caught_up)
+        self._incarnation = incarnation
+        await incarnation.replay(self._publish)
 
-    def _caught_up(self, cursor: ReplayCursor, began: float) -> None:
-        """Replay is over: take over what it learned from the oplog, and let those go on who waited for the start."""
-        self._runtime.metrics.replayed(cursor.position, self._runtime.clock.monotonic() - began)
+    def _caught_up(self, history: History) -> None:
+        """Replay is over: take over what it learned, and let those go on who waited for the start."""
         if not self._results_known:
-            history = cursor.history
             waiting = [item for key, item in history.pending.items() if key not in self._queued]
             self._queue.extendleft(reversed(waiting))
             self._queued.update(invocation.idempotency_key for invocation in waiting)
@@ -383,154 +332,33 @@ class Worker:
             self._results_known = True
         self._settle_starting(None)
 
-    async def _replay(self, context: WorkerContext) -> None:
-        try:
-            while not await context.settle_replay():
-                entry = await context.take(InvocationStarted)
-                assert isinstance(entry, InvocationStarted)
-                await self._call(context, entry.invocation)
-        except UnexpectedOplogEntry as error:
-            if context.current_key:
-                raise
-            raise FailedToResumeWorker(self.id, error.message) from error
-
-    # --- Running
-
     async def _execute(self, invocation: Invocation) -> None:
-        """Run the first queued invocation live."""
-        context = self._context
-        assert context is not None
+        """Run the first queued invocation."""
+        incarnation = self._incarnation
+        assert incarnation is not None
         key = invocation.idempotency_key
+        self._queue.popleft()
+        self._queued.discard(key)
         if key in self._results:
-            self._queue.popleft()
-            self._queued.discard(key)
             return
+        began = self._runtime.clock.monotonic()
         try:
-            self._bind(invocation.function)
+            index, result = await incarnation.execute(invocation)
         except InvalidInput as error:
-            self._queue.popleft()
-            self._queued.discard(key)
             if any(reference.idempotency_key == key for reference in self.status.pending):
                 self.oplog.append(CancelPendingInvocation(timestamp=self._now(), idempotency_key=key))
                 await self.oplog.commit()
             self._fail(key, error)
             return
-        context.append(InvocationStarted(timestamp=self._now(), invocation=invocation))
-        self._queue.popleft()
-        self._queued.discard(key)
-        await self._call(context, invocation)
-
-    async def _call(self, context: WorkerContext, invocation: Invocation) -> None:
-        """Call the guest, live or in replay or from the one into the other, and record or compare the result."""
-        instance = self._instance
-        assert instance is not None
-        began = self._runtime.clock.monotonic()
-        key = invocation.idempotency_key
-        context.current_key = key
-        bound = self._bind(invocation.function)
-        calls = context.host_calls
-        self._commit_later(self._runtime.settings.first_commit_after)
-        try:
-            if bound.exported is not None and bound.resolved.indexed is None:
-                result: Value = await instance.call_prepared(bound.exported, invocation.parameters)
-            else:
-                result = await self._call_resource(context, instance, bound, invocation.parameters)
-        finally:
-            if self._commit_timer is not None:
-                self._commit_timer.cancel()
-                self._commit_timer = None
-        self._runtime.metrics.host_calls(context.host_calls - calls, replay=not context.is_live)
-        if not await context.settle_replay():
-            context.current_key = ""
-            entry = await context.take(InvocationFinished)
-            assert isinstance(entry, InvocationFinished)
-            if not same_value(entry.result, result):
-                raise UnexpectedOplogEntry("InvocationFinished with the recorded result", "another result")
-            return
-        if bound.creates_handle:
-            self._resource_created(bound.resolved, result)
-        index = context.append(
-            InvocationFinished(timestamp=self._now(), result=result, component_revision=self.component.revision)
-        )
-        await self.oplog.commit()
-        context.current_key = ""
-        self._results[key] = index
-        waiters = self._waiters.pop(key, None)
-        if waiters is not None:
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_result(result)
+        self._publish(key, index, result)
         self._runtime.metrics.invocation_ended(InvocationOutcome.COMPLETED, self._runtime.clock.monotonic() - began)
 
-    async def _call_resource(
-        self, context: WorkerContext, instance: Instance, bound: _Bound, parameters: Sequence[Value]
-    ) -> Value:
-        """Call a function that drops a handle, or one of an indexed resource: constructed on first use, then kept."""
-        resolved = bound.resolved
-        indexed = resolved.indexed
-        if indexed is not None:
-            handle = await self._indexed_handle(context, instance, resolved, indexed)
-            if resolved.operation is Operation.CONSTRUCT:
-                return handle
-            takes_handle = resolved.operation is Operation.DROP or resolved.function.startswith("[method]")
-            parameters = [handle, *parameters] if takes_handle else parameters
-        if bound.exported is not None:
-            return await instance.call_prepared(bound.exported, parameters)
-        await instance.drop_resource(parameters[0])
-        if indexed is not None:
-            self._indexed.pop((indexed.resource, indexed.arguments), None)
-        if context.is_live:
-            self.oplog.append(
-                DropResource(
-                    timestamp=self._now(),
-                    id=parameters[0],
-                    name=_resource_name(resolved.function),
-                    owner=resolved.interface or "",
-                )
-            )
-        return None
-
-    async def _indexed_handle(
-        self, context: WorkerContext, instance: Instance, resolved: ResolvedFunction, indexed: IndexedResource
-    ) -> int:
-        identity = (indexed.resource, indexed.arguments)
-        handle = self._indexed.get(identity)
-        if handle is None:
-            handle = await instance.call(resolved.interface, indexed.constructor, indexed.values)
-            self._indexed[identity] = handle
-            if await context.settle_replay():
-                self._resource_created(resolved, handle)
-        return handle
-
-    def _resource_created(self, resolved: ResolvedFunction, handle: int) -> None:
-        self.oplog.append(
-            CreateResource(
-                timestamp=self._now(),
-                id=handle,
-                name=_resource_name(resolved.function),
-                owner=resolved.interface or "",
-            )
-        )
-
-    def _bind(self, function: str) -> _Bound:
-        bound = self._functions.get(function)
-        if bound is None:
-            instance = self._instance
-            assert instance is not None
-            resolved = self.component.functions.resolve(function)
-            drops = resolved.operation is Operation.DROP
-            exported = None if drops else instance.prepare(resolved.interface, resolved.function)
-            bound = self._functions[function] = _Bound(resolved, exported)
-        return bound
-
-    def _commit_later(self, seconds: float) -> None:
-        self._commit_timer = asyncio.get_running_loop().call_later(seconds, self._commit_while_running)
-
-    def _commit_while_running(self) -> None:
-        context = self._context
-        if context is not None and context.is_live:
-            self.oplog.commit_soon()
-        self._commit_later(BACKGROUND_COMMIT_SECONDS)
+    def _publish(self, key: str, index: int, result: Value) -> None:
+        """An invocation has its result, durably: tell those who wait for it."""
+        self._results[key] = index
+        for waiter in self._waiters.pop(key, ()):
+            if not waiter.done():
+                waiter.set_result(result)
 
     # --- What can end a run
 
@@ -572,17 +400,14 @@ class Worker:
 
     async def _failed(self, error: Exception) -> bool:
         """Write the error; wait and go on (False), or give the worker up (True)."""
-        context = self._context
-        if self._instance is None and (context is None or not context.current_key):
-            self._drop_instance()
-            if isinstance(error, GolemError) and not isinstance(error, UnexpectedOplogEntry):
-                self._give_up(error)
-            else:
-                self._give_up(WorkerCreationFailed(self.id, str(error) or type(error).__name__))
+        incarnation = self._incarnation
+        if incarnation is None:
+            known = isinstance(error, GolemError)
+            self._give_up(error if known else WorkerCreationFailed(self.id, str(error) or type(error).__name__))
             return True
-        assert context is not None
+        context = incarnation.context
         failure = classify(error)
-        if failure.kind.name == "UNKNOWN":
+        if failure.kind is ErrorKind.UNKNOWN:
             log.warning("host call of worker %s failed: %s", self.id, failure.message, exc_info=error)
         policy = context.retry_policy
         attempts = self.status.retry_counts.get(context.retry_point, 0)
@@ -714,15 +539,9 @@ class Worker:
                 started.set_exception(error)
 
     def _drop_instance(self) -> None:
-        if self._context is not None:
-            self._context.close()
-            self._context = None
-        if self._instance is not None:
-            self._instance.close()
-            self._instance = None
-            self._runtime.metrics.worker_unloaded()
-        self._functions.clear()
-        self._indexed.clear()
+        if self._incarnation is not None:
+            self._incarnation.close()
+            self._incarnation = None
 
     def _close(self) -> None:
         self._drop_instance()
@@ -734,32 +553,9 @@ class Worker:
         return self._runtime.clock.now_ns() // 1_000_000
 
 
-def same_value(recorded: Value, result: Value) -> bool:
-    """Whether a result of replay is the recorded one.
-
-    What was read back has lists where tuples were, and NaN counts as equal to NaN.
-    """
-    if isinstance(recorded, list | tuple) and isinstance(result, list | tuple):
-        left, right = cast(Sequence[Value], recorded), cast(Sequence[Value], result)
-        return len(left) == len(right) and all(map(same_value, left, right))
-    if isinstance(recorded, dict) and isinstance(result, dict):
-        fields, others = cast(dict[str, Value], recorded), cast(dict[str, Value], result)
-        return fields.keys() == others.keys() and all(same_value(fields[name], others[name]) for name in fields)
-    return recorded == result or (recorded != recorded and result != result)
-
-
 def _error_for_waiters(kind: StopKind) -> GolemError:
     if kind is StopKind.DELETE:
         return WorkerDeleted()
     if kind is StopKind.SHUTDOWN:
         return Unavailable("The server is shutting down; try again with the same idempotency key")
     return WorkerInterrupted()
-
-
-def _resource_name(function: str) -> str:
-    return function.rpartition("]")[2].partition(".")[0]
-
-
-def _fresh_folder(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
