@@ -54,14 +54,9 @@ def test_value_survives_json_text_exactly(typed: tuple[WitType, Value]) -> None:
     decoded = value_decoder(type_, HANDLES)(msgspec.json.decode(text))
     assert same_value(decoded, value)
     assert msgspec.json.encode(value_encoder(type_, HANDLES)(decoded)) == text
-
-
-@given(typed_values(handles=True))
-def test_value_that_was_stored_as_messagepack_has_the_same_json(typed: tuple[WitType, Value]) -> None:
-    type_, value = typed
+    # From an oplog, tuples come back as lists.
     stored = msgspec.msgpack.decode(msgspec.msgpack.encode(value))
-    encode = value_encoder(type_, HANDLES)
-    assert msgspec.json.encode(encode(stored)) == msgspec.json.encode(encode(value))
+    assert msgspec.json.encode(value_encoder(type_, HANDLES)(stored)) == text
 
 
 @given(typed_values(handles=True))
