@@ -167,11 +167,27 @@ class Database:
 
         Only for operations that may happen twice: queries, deletions, insertions that ignore what is there.
         """
+
+        async def attempt() -> T:
+            async with self.connection() as connection:
+                return await operation(connection)
+
+        return await self._patiently(attempt)
+
+    async def run_core(self, operation: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """The same for SQLAlchemy: the operation is a transaction and may happen twice."""
+
+        async def attempt() -> T:
+            async with self.begin() as connection:
+                return await operation(connection)
+
+        return await self._patiently(attempt)
+
+    async def _patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
         deadline = time.monotonic() + self.patience.total_seconds()
         while True:
             try:
-                async with self.connection() as connection:
-                    return await operation(connection)
+                return await attempt()
             except Unavailable:
                 if self._pool is None or time.monotonic() + _RETRY_SECONDS > deadline:
                     raise
