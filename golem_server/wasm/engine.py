@@ -154,7 +154,8 @@ def _new_engine(max_wasm_stack_bytes: int) -> int:
     config = configure.wasm_config_new()
     configure.wasmtime_config_epoch_interruption_set(config, True)
     # With it on, wasmtime 50.0.1 traps every host function that is given two borrowed handles ("deferred host scope has
-    # no call context"); a plain outgoing HTTP request polls two. Code compiled with one setting is refused by the other.
+    # no call context"), and a plain outgoing HTTP request polls two. Code compiled with one setting is refused by an
+    # engine with the other.
     configure.wasmtime_config_concurrency_support_set(config, False)
     # Replay must see the same bits again.
     configure.wasmtime_config_cranelift_nan_canonicalization_set(config, True)

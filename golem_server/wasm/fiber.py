@@ -4,8 +4,8 @@ A call into a guest is a wasmtime future that somebody polls. Each poll is a sli
 a host call waits, or at the epoch deadline. What follows is decided here:
 
 - done: the result or error lies in the frame.
-- a host call waits: its coroutine is awaited by the task that drives the call, its result written where wasmtime expects
-  it, and the next slice runs on the loop.
+- a host call waits: its coroutine is awaited by the task that drives the call, its result written where wasmtime
+  expects it, and the next slice runs on the loop.
 - the deadline, and the slice made host calls: the next slice runs on the loop too, after others had their turn. This is
   what a guest that replays thousands of recorded calls looks like, and a thread would only be in its way.
 - the deadline, and no host call: the guest computes. It goes on in the pool until it is done, calls the host, is
@@ -22,7 +22,7 @@ import asyncio
 import concurrent.futures
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator, Sequence
-from typing import Any
+from typing import Any, cast
 
 from golem_server.model.errors import InternalBug
 from golem_server.model.types import HandleType, Value
@@ -242,7 +242,7 @@ class Fiber:
         else:
             value = call.function(self.context, *call.arguments)
             if isinstance(value, Coroutine):
-                value = await value
+                value = await cast("Coroutine[Any, Any, Any]", value)
         if not self._closed:
             call.lower(value, call.result, self)
             WORDS[self._flag] = 1

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from golem_server.model.types import FunctionType, Primitive, Value, WitType
 from golem_server.wasm import native
+from golem_server.wasm.converters import WORDS_PER_VALUE
 from golem_server.wasm.errors import InstanceDead, ValueMismatch
 from golem_server.wasm.fiber import Fiber
 from golem_server.wasm.linking import LinkedComponent, LinkedExport
 from golem_server.wasm.native import FUNC_SIZE, WORDS, Cell, call_async, val_delete
-
-_WORDS_PER_VALUE = native.VAL_SIZE // 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +47,11 @@ class ExportedFunction:
         self.parameter_count = len(parameters)
         self.result_count = 0 if export.type.result is None else 1
         # wasmtime's function, then the arguments of the call that is running.
-        self._cell = Cell(FUNC_SIZE // 8 + len(parameters) * _WORDS_PER_VALUE)
+        self._cell = Cell(FUNC_SIZE // 8 + len(parameters) * WORDS_PER_VALUE)
         self.address = self._cell.address
         self.arguments = self._cell.word + FUNC_SIZE // 8
         self.owned_arguments: tuple[int, ...] = tuple(
-            self.arguments + index * _WORDS_PER_VALUE
+            self.arguments + index * WORDS_PER_VALUE
             for index, parameter in enumerate(parameters)
             if _owns_memory(parameter.type)
         )
@@ -129,13 +128,20 @@ class Instance(Fiber):
         """
         return await self.call_prepared(self.prepare(interface, function), arguments)
 
-    async def call_prepared(self, function: ExportedFunction, arguments: Sequence[Value]) -> Value:
-        """Like `call`, for a function of this instance that `prepare` gave."""
+    async def call_prepared(
+        self, function: ExportedFunction, arguments: Sequence[Value], entering: Callable[[], None] | None = None
+    ) -> Value:
+        """Like `call`, for a function of this instance that `prepare` gave.
+
+        `entering` is called when the arguments have proved right and the guest is about to run.
+        """
         self.check_idle()
         if function.parameter_count:
             self._lower(function, arguments)
         elif arguments:
             function.converters.lower_parameters(arguments, function.arguments, self)
+        if entering is not None:
+            entering()
         result = self._result
         WORDS[result] = 0
         future = call_async(

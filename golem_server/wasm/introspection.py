@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterator
 from ctypes import byref
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from golem_server.model.types import (
     Case,
@@ -57,6 +57,11 @@ _PRIMITIVES: dict[int, Primitive] = {
 }
 
 
+def _pointer(type: Any, address: int | None) -> Any:
+    """A pointer as the wheel's bindings want it."""
+    return ctypes.cast(address or 0, cast(Any, ctypes.POINTER(type)))
+
+
 class _Unsupported(Exception):
     """The type takes part in asynchronous WIT, which has no place in the descriptors."""
 
@@ -66,8 +71,9 @@ class ComponentShape:
     """A component's type and what linking needs beside it.
 
     `world_resources` are resources imported directly by the world: they must be defined at the root.
-    `guest_resources` are the resources that the component implements and exports, each once, by interface (None for the
-    world) and name. `resource_drops` maps a resource's number to the added function that drops it, see `resource_drops`.
+    `guest_resources` are the resources that the component implements and exports, each once, by interface (None for
+    the world) and name.
+    `resource_drops` maps a resource's number to the added function that drops it, see `resource_drops`.
     """
 
     type: ComponentType
@@ -110,8 +116,8 @@ class _Resources:
 
 def read_shape(component: int, engine: int) -> ComponentShape:
     """The shape of a compiled component (a wasmtime_component_t) of an engine (a wasm_engine_t)."""
-    component_pointer = ctypes.cast(component, ctypes.POINTER(c.wasmtime_component_t))
-    engine_pointer = ctypes.cast(engine, ctypes.POINTER(c.wasm_engine_t))
+    component_pointer = _pointer(c.wasmtime_component_t, component)
+    engine_pointer = _pointer(c.wasm_engine_t, engine)
     resources = _Resources()
     component_type = c.wasmtime_component_type(component_pointer)
     try:
@@ -184,7 +190,7 @@ def _items(owner: Any, prefix: str, engine: Any) -> Iterator[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for index in range(count):
         name, size = ctypes.POINTER(ctypes.c_char)(), ctypes.c_size_t()
-        extern = ctypes.POINTER(c.wasmtime_component_extern_t)()
+        extern = _pointer(c.wasmtime_component_extern_t, None)
         if not nth(owner, engine, index, byref(name), byref(size), byref(extern)):
             continue
         item = c.wasmtime_component_item_t()

@@ -7,16 +7,17 @@ called: a component that never calls it runs.
 
 from __future__ import annotations
 
+import ctypes
 import logging
-from collections.abc import Callable
-from ctypes import c_void_p, cast
+from collections.abc import Callable, Coroutine
+from ctypes import c_void_p
 from types import CoroutineType
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 from golem_server.model.types import ComponentType, FunctionType, HandleType, Parameter
 from golem_server.wasm import native
 from golem_server.wasm.code_cache import CompiledComponent
-from golem_server.wasm.converters import FunctionConverters
+from golem_server.wasm.converters import ExportConverters, ImportConverters
 from golem_server.wasm.engine import Engine
 from golem_server.wasm.errors import InvalidComponent, NoSuchExport, UnknownImport
 from golem_server.wasm.fiber import STORES, HostCall, Started
@@ -49,7 +50,7 @@ class LinkedExport:
         self.index = index
         self.type = type
         self.name = name
-        self.converters = FunctionConverters(type, imported=False)
+        self.converters = ExportConverters(type)
 
     def __del__(self) -> None:
         native.export_index_delete(self.index)
@@ -144,15 +145,15 @@ class LinkedComponent:
         if host is None:
             logger.debug("nobody provides %s.{%s}", interface, name)
             host = _unknown(interface, name)
-        callback = _callback(host, FunctionConverters(type, imported=True))
+        callback = _callback(host, ImportConverters(type))
         self._callbacks.append(callback)
         encoded = name.encode()
-        _check(native.linker_add_func_async(instance, encoded, len(encoded), cast(callback, c_void_p), 0, 0))
+        _check(native.linker_add_func_async(instance, encoded, len(encoded), ctypes.cast(callback, c_void_p), 0, 0))
 
     def _define_resource(self, instance: int, name: str, number: int) -> None:
         encoded = name.encode()
         type = native.resource_type_new_host(number)
-        destructor = cast(_destroy, c_void_p)
+        destructor = ctypes.cast(_destroy, c_void_p)
         error = native.linker_add_resource(instance, encoded, len(encoded), type, destructor, 0, 0)
         native.resource_type_delete(type)
         _check(error)
@@ -176,7 +177,7 @@ def _unknown(interface: str, name: str) -> HostImport:
     return unknown
 
 
-def _callback(host: HostImport, converters: FunctionConverters) -> Any:
+def _callback(host: HostImport, converters: ImportConverters) -> Any:
     """What wasmtime calls for an import.
 
     On the event loop's thread the host function runs at once; a coroutine is run up to its first real wait, so that one
@@ -201,23 +202,23 @@ def _callback(host: HostImport, converters: FunctionConverters) -> Any:
         WORDS[answer + 2] = 0
         fiber = STORES[context]
         try:
-            values = lift(arguments >> 3, fiber) if argument_count else ()
+            values = lift(arguments >> 3, fiber)
             if fiber.in_pool:
                 WORDS[answer + 1] = fiber.suspend(HostCall(host, values, None, lower, results >> 3))
                 return
             fiber.host_calls += 1
             value = host(fiber.context, *values)
             if type(value) is CoroutineType:
+                coroutine = cast("Coroutine[Any, Any, Any]", value)
                 try:
-                    waits_for = value.send(None)
+                    waits_for = coroutine.send(None)
                 except StopIteration as stop:
                     value = stop.value
                 else:
-                    started = Started(value, waits_for)
+                    started = Started(coroutine, waits_for)
                     WORDS[answer + 1] = fiber.suspend(HostCall(host, values, started, lower, results >> 3))
                     return
-            if result_count:
-                lower(value, results >> 3, fiber)
+            lower(value, results >> 3, fiber)
             WORDS[answer + 1] = DONE
         except BaseException as failure:  # whatever it is, it must not be lost in a C callback
             WORDS[answer + 1] = DONE

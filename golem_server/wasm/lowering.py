@@ -87,23 +87,29 @@ _SEQUENCES = (list, tuple)
 _MISSING: Any = object()
 
 
+class _Template(Cell):
+    """A value that is cloned to make others. The functions that clone it hold it, so it lives as long as they do."""
+
+    def __init__(self) -> None:
+        super().__init__(4)
+
+    def __del__(self) -> None:
+        val_delete(self.address)
+
+
 class Lowering:
     """How values of one type are written.
 
-    `lower` writes a whole value. `fill` writes into what `template` (its cell, or None) has been cloned to; for types
+    `lower` writes a whole value. `fill` writes into what `template` (None if there is none) has been cloned to; for types
     without template the two are the same.
     """
 
     __slots__ = ("fill", "lower", "template")
 
-    def __init__(self, lower: Lower, fill: Lower | None = None, template: Cell | None = None) -> None:
+    def __init__(self, lower: Lower, fill: Lower | None = None, template: _Template | None = None) -> None:
         self.lower = lower
         self.fill = lower if fill is None else fill
         self.template = template
-
-    def __del__(self) -> None:
-        if self.template is not None:
-            val_delete(self.template.address)
 
 
 def describe(value: object) -> str:
@@ -129,7 +135,7 @@ def describe(value: object) -> str:
             return type(value).__name__
 
 
-def _mismatch(expected: str, value: object) -> ValueMismatch:
+def _mismatch(expected: str, value: Any) -> ValueMismatch:
     return ValueMismatch("", f"expected {expected}, got {describe(value)}")
 
 
@@ -203,7 +209,7 @@ def _float(primitive: Primitive) -> Lower:
             except OverflowError:
                 raise ValueMismatch("", f"expected {name}, got {describe(value)}, which is out of range") from None
         WORDS[word] = kind
-        items[(word + 1) << shift] = value
+        items[(word + 1) << shift] = cast(Any, value)
 
     return lower
 
@@ -253,7 +259,7 @@ def _lower_bytes(value: Value, word: int, handles: Handles) -> None:
 
 def _to_bytes(value: Value) -> bytes:
     if isinstance(value, bytearray | memoryview):
-        return bytes(value)
+        return bytes(cast("bytearray", value))
     if not isinstance(value, _SEQUENCES):
         raise _mismatch("list<u8>", value)
     items = cast("list[Any]", value)
@@ -282,10 +288,9 @@ def _list(type: ListType) -> Lower:
 
 
 def _list_of_any(type: ListType) -> Lower:
-    element = compile_lowering(type.element)
-    lower_element = element.lower  # `element` itself is kept: it owns the template
+    lower_element = compile_lowering(type.element).lower
 
-    def lower(value: Value, word: int, handles: Handles, _keep: Lowering = element) -> None:
+    def lower(value: Value, word: int, handles: Handles) -> None:
         if not isinstance(value, _SEQUENCES):
             raise _mismatch("list", value)
         items = cast("list[Any]", value)
@@ -303,9 +308,10 @@ def _list_of_any(type: ListType) -> Lower:
 
 
 def _numbers(element: Primitive, code: str, size: int, each: Lower) -> Lower:
-    items, step = view(code), 32 // size
+    items, step = cast(Any, view(code)), 32 // size
     floats = element in (Primitive.F32, Primitive.F64)
     accepted = {int, float} if floats else {int}
+    new_array = cast("Callable[[str, list[Any]], array[Any]]", array)
     kind = (_F64_KIND if element is Primitive.F64 else _F32_KIND) if floats else _INTEGERS[element][0]
 
     def lower(value: Value, word: int, handles: Handles) -> None:
@@ -313,13 +319,13 @@ def _numbers(element: Primitive, code: str, size: int, each: Lower) -> Lower:
             values = cast("list[Any]", value)
             if accepted.issuperset(map(type, values)):
                 try:
-                    numbers = array(cast(Any, code), values)
+                    numbers = new_array(code, values)
                 except OverflowError:
                     pass  # the slow path finds which
                 else:
                     count = len(numbers)
                     first = _new_list(word, count)
-                    WORDS[first : first + 4 * (count - 1) + 1 : 4] = memoryview(array("Q", [kind]) * count)
+                    WORDS[first : first + 4 * (count - 1) + 1 : 4] = memoryview(new_array("Q", [kind]) * count)
                     at = (first + 1) * 8 // size
                     items[at : at + (count - 1) * step + 1 : step] = memoryview(numbers)
                     return
@@ -328,9 +334,9 @@ def _numbers(element: Primitive, code: str, size: int, each: Lower) -> Lower:
     return lower
 
 
-def _record(type: RecordType) -> Lowering:
-    parts = [(field, compile_lowering(field.type), 6 * index + 2) for index, field in enumerate(type.fields)]
-    template = Cell(4)
+def _record(record: RecordType) -> Lowering:
+    parts = [(field, compile_lowering(field.type), 6 * index + 2) for index, field in enumerate(record.fields)]
+    template = _Template()
     record_new_uninit(template.address + 8, len(parts))
     base = WORDS[template.word + 2] >> 3
     for field, lowering, offset in parts:
@@ -341,10 +347,9 @@ def _record(type: RecordType) -> Lowering:
     fills = [
         (field.name, lowering.fill, offset, isinstance(field.type, OptionType)) for field, lowering, offset in parts
     ]
-    address = template.address
 
     def fill(value: Value, word: int, handles: Handles) -> None:
-        if not isinstance(value, Mapping):
+        if type(value) is not dict and not isinstance(value, Mapping):  # the first is quick and nearly always true
             raise _mismatch("record", value)
         values = cast("Mapping[str, Any]", value)
         base = WORDS[word + 2] >> 3
@@ -361,22 +366,22 @@ def _record(type: RecordType) -> Lowering:
             raise wrong.within(f".{name}") from None
 
     def lower(value: Value, word: int, handles: Handles) -> None:
-        val_clone(address, word << 3)
+        val_clone(template.address, word << 3)
         fill(value, word, handles)
 
-    return _Aggregate(lower, fill, template, [lowering for _, lowering, _ in parts])
+    return Lowering(lower, fill, template)
 
 
 def _tuple(type: TupleType) -> Lowering:
     parts = [(compile_lowering(item), 4 * index) for index, item in enumerate(type.items)]
-    template = Cell(4)
+    template = _Template()
     tuple_new_uninit(template.address + 8, len(parts))
     base = WORDS[template.word + 2] >> 3
     for lowering, offset in parts:
         _place(lowering, base + offset)
     WORDS[template.word] = _TUPLE
     fills = [(lowering.fill, offset) for lowering, offset in parts]
-    count, address = len(parts), template.address
+    count = len(parts)
 
     def fill(value: Value, word: int, handles: Handles) -> None:
         if not isinstance(value, _SEQUENCES) or len(cast("list[Any]", value)) != count:
@@ -392,20 +397,10 @@ def _tuple(type: TupleType) -> Lowering:
             raise wrong.within(f"[{index}]") from None
 
     def lower(value: Value, word: int, handles: Handles) -> None:
-        val_clone(address, word << 3)
+        val_clone(template.address, word << 3)
         fill(value, word, handles)
 
-    return _Aggregate(lower, fill, template, [lowering for lowering, _ in parts])
-
-
-class _Aggregate(Lowering):
-    """A record or tuple: keeps its parts, whose functions it has taken out of them, alive."""
-
-    __slots__ = ("_parts",)
-
-    def __init__(self, lower: Lower, fill: Lower, template: Cell, parts: list[Lowering]) -> None:
-        super().__init__(lower, fill, template)
-        self._parts = parts
+    return Lowering(lower, fill, template)
 
 
 def _place(lowering: Lowering, word: int) -> None:

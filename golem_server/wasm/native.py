@@ -4,7 +4,7 @@ The public Python wrapper of wasmtime costs ten times what a call into the guest
 the pinned wheel directly. Two habits make that quick:
 
 - Addresses are plain integers. C structures are read and written through memory views that begin at address zero and
-  cover all of user space: `WORDS[address >> 3]` is one indexing operation where a ctypes structure needs several objects.
+  cover all of user space: `WORDS[address >> 3]` is one indexing operation, a ctypes structure takes several objects.
 - Short C functions are called through `ctypes.PyDLL`, which keeps the interpreter lock. Only what may run guest code or
   the compiler goes through `wasmtime._ffi`'s own `CDLL`, which releases it, so that other threads go on meanwhile.
 
@@ -46,9 +46,9 @@ WORDS: memoryview = BYTES.cast("Q")
 """All memory as 64-bit words: index with `address >> 3`."""
 
 
-def view(code: str) -> memoryview:
+def view(code: str) -> memoryview[Any]:
     """All memory as items of a `struct` code; index with the address divided by the item's size."""
-    return BYTES.cast(cast(Any, code))
+    return cast(Any, BYTES).cast(code)
 
 
 def _function(library: Any, name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
