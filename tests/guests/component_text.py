@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from tests.guests.echo import MEMORY
 from tests.guests.imports import INTERFACES, Import, Interface
 
+_OPTIONS = "(memory (core memory $mem)) (realloc (core func $realloc))"
 _CALL = re.compile(r"\(call \$([a-z0-9-]+\.[a-z0-9-]+)")
 
 
@@ -47,7 +48,7 @@ class Guest:
         own = {f"{resource}.{builtin}" for resource in self.resources for builtin in ("new", "rep")}
         imports = [_import(label) for label in labels if label not in own]
         parts = ["(component $guest"]
-        parts += _instances([interface for interface, _ in imports])
+        parts += _instances(imports)
         parts.append(MEMORY)
         parts += [_lowered(interface, imported) for interface, imported in imports]
         parts += self._resources()
@@ -71,7 +72,7 @@ class Guest:
                   (elem (i32.const 0) func $drop))
                 (core instance $destructor-of-{resource} (instantiate $destructor-of-{resource}))
                 (alias core export $destructor-of-{resource} "drop" (core func $drop-{resource}))
-                (type ${resource} (resource (rep i32) (dtor (func $drop-{resource}))))
+                (type ${resource} (resource (rep i32) (dtor (core func $drop-{resource}))))
                 (core func ${resource}.new (canon resource.new ${resource}))
                 (core func ${resource}.rep (canon resource.rep ${resource}))"""
             ]
@@ -82,13 +83,14 @@ class Guest:
         signatures = {imported.label: imported.core for imported in imports}
         signatures |= dict.fromkeys(own, "(param i32) (result i32)")
         names = list(signatures)
+        exports = [f'(export "{name}" (func ${name}))' for name in names]
         lines = ["(core module $module"]
         lines += [f'(import "host" "{name}" (func ${name} {signatures[name]}))' for name in names]
         lines += [
             '(import "memory" "memory" (memory $memory 2))',
             '(import "memory" "free-all" (func $free-all))',
             f"{self.core})",
-            f"(core instance $host {' '.join(f'(export "{name}" (func ${name}))' for name in names)})",
+            f"(core instance $host {' '.join(exports)})",
             '(core instance $i (instantiate $module (with "host" (instance $host)) (with "memory" (instance $m))))',
         ]
         lines += [
@@ -110,7 +112,7 @@ class Guest:
         return [*parts, f'(instance $exported {" ".join(exported)}) (export "{self.interface}" (instance $exported))']
 
     def _lift(self, name: str, type: str) -> str:
-        lifted = f'(canon lift (core func $i "{name}") (memory $mem) (realloc (func $realloc)))'
+        lifted = f'(canon lift (core func $i "{name}") {_OPTIONS})'
         return f"(func {_lifted(name)} {type} {lifted})"
 
     def _shim(self) -> list[str]:
@@ -153,7 +155,7 @@ def _import(label: str) -> tuple[Interface, Import]:
     raise KeyError(f"no interface in tests/guests/imports.py has {label}")
 
 
-def _instances(wanted: list[Interface]) -> list[str]:
+def _instances(imports: list[tuple[Interface, Import]]) -> list[str]:
     """Import the interfaces and those whose types they use, in an order in which each type exists before it is used."""
     needed: set[str] = set()
 
@@ -162,13 +164,18 @@ def _instances(wanted: list[Interface]) -> list[str]:
         for used in interface.uses:
             need(next(other for other in INTERFACES if other.name == used.partition(".")[0]))
 
-    for interface in wanted:
+    called: dict[str, list[str]] = {}
+    for interface, imported in imports:
         need(interface)
-    return [interface.declaration() for interface in INTERFACES if interface.name in needed]
+        if imported.function is not None:
+            called.setdefault(interface.name, []).append(imported.function)
+    return [
+        interface.declaration(called.get(interface.name, ())) for interface in INTERFACES if interface.name in needed
+    ]
 
 
 def _lowered(interface: Interface, imported: Import) -> str:
     if imported.function is None:
         return f"(core func ${imported.label} (canon resource.drop ${interface.name}.{imported.resource}))"
-    lowered = f'(canon lower (func ${interface.name} "{imported.function}") (memory $mem) (realloc (func $realloc)))'
+    lowered = f'(canon lower (func ${interface.name} "{imported.function}") {_OPTIONS})'
     return f"(core func ${imported.label} {lowered})"

@@ -7,7 +7,7 @@ that are not one flat value.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 
@@ -23,14 +23,14 @@ class Import:
 
 @dataclass(frozen=True)
 class Interface:
-    """An importable interface.
+    """An importable interface: `name` is how guests and other interfaces here call it, `path` what WIT calls it.
 
     `uses` are types of earlier interfaces (`poll.pollable`), known here by the last part of their name. `types` come in
     order, `resource` standing for a resource type. `functions` have the component's type and the core signature.
     """
 
     name: str
-    package: str
+    path: str
     version: str
     types: Mapping[str, str]
     functions: Mapping[str, tuple[str, str]]
@@ -46,10 +46,10 @@ class Interface:
             return Import(label, "(param i32)", resource=owner)
         return None
 
-    def declaration(self) -> str:
-        """The import in component text, and its types under `$interface.type`."""
+    def declaration(self, functions: Collection[str]) -> str:
+        """The import in component text, with some of its functions, and its types under `$interface.type`."""
         version = f"@{self.version}" if self.version else ""
-        parts = [f'(import "{self.package}/{self.name}{version}" (instance ${self.name}']
+        parts = [f'(import "{self.path}{version}" (instance ${self.name}']
         for used in self.uses:
             short = used.partition(".")[2]
             parts.append(f"(alias outer $guest ${used} (type $used-{short}))")
@@ -59,7 +59,7 @@ class Interface:
                 parts.append(f'(export "{name}" (type ${name} (sub resource)))')
             else:
                 parts.append(f'(type $new-{name} {text}) (export "{name}" (type ${name} (eq $new-{name})))')
-        parts += [f'(export "{name}" (func {type}))' for name, (type, _) in self.functions.items()]
+        parts += [f'(export "{name}" (func {self.functions[name][0]}))' for name in functions]
         parts.append("))")
         parts += [f'(alias export ${self.name} "{name}" (type ${self.name}.{name}))' for name in self.types]
         return "\n".join(parts)
@@ -73,7 +73,8 @@ def _label(interface: str, function: str) -> str:
 
 
 def _names(kind: str, names: str) -> str:
-    return f"({kind} {' '.join(f'"{name}"' for name in names.split())})"
+    quoted = [f'"{name}"' for name in names.split()]
+    return f"({kind} {' '.join(quoted)})"
 
 
 def _enum(names: str) -> str:
@@ -86,11 +87,11 @@ def _flags(names: str) -> str:
 
 _WASI = "0.2.3"
 
-ERROR = Interface("error", "wasi:io", _WASI, {"error": "resource"}, {})
+ERROR = Interface("error", "wasi:io/error", _WASI, {"error": "resource"}, {})
 
 POLL = Interface(
     "poll",
-    "wasi:io",
+    "wasi:io/poll",
     _WASI,
     {"pollable": "resource"},
     {
@@ -105,7 +106,7 @@ POLL = Interface(
 
 STREAMS = Interface(
     "streams",
-    "wasi:io",
+    "wasi:io/streams",
     _WASI,
     {
         "stream-error": '(variant (case "last-operation-failed" (own $error)) (case "closed"))',
@@ -128,7 +129,7 @@ STREAMS = Interface(
 
 STDOUT = Interface(
     "stdout",
-    "wasi:cli",
+    "wasi:cli/stdout",
     _WASI,
     {},
     {"get-stdout": ("(result (own $output-stream))", "(result i32)")},
@@ -137,7 +138,7 @@ STDOUT = Interface(
 
 STDERR = Interface(
     "stderr",
-    "wasi:cli",
+    "wasi:cli/stderr",
     _WASI,
     {},
     {"get-stderr": ("(result (own $output-stream))", "(result i32)")},
@@ -146,7 +147,7 @@ STDERR = Interface(
 
 EXIT = Interface(
     "exit",
-    "wasi:cli",
+    "wasi:cli/exit",
     _WASI,
     {},
     {
@@ -157,7 +158,7 @@ EXIT = Interface(
 
 WALL_CLOCK = Interface(
     "wall-clock",
-    "wasi:clocks",
+    "wasi:clocks/wall-clock",
     _WASI,
     {"datetime": '(record (field "seconds" u64) (field "nanoseconds" u32))'},
     {"now": ("(result $datetime)", "(param i32)")},
@@ -165,7 +166,7 @@ WALL_CLOCK = Interface(
 
 MONOTONIC_CLOCK = Interface(
     "monotonic-clock",
-    "wasi:clocks",
+    "wasi:clocks/monotonic-clock",
     _WASI,
     {"instant": "u64", "duration": "u64"},
     {
@@ -180,7 +181,7 @@ MONOTONIC_CLOCK = Interface(
 
 RANDOM = Interface(
     "random",
-    "wasi:random",
+    "wasi:random/random",
     _WASI,
     {},
     {
@@ -193,7 +194,7 @@ _PATH = '(param "self" (borrow $descriptor)) (param "path-flags" $path-flags) (p
 
 FILESYSTEM = Interface(
     "types",
-    "wasi:filesystem",
+    "wasi:filesystem/types",
     _WASI,
     {
         "descriptor": "resource",
@@ -236,7 +237,7 @@ FILESYSTEM = Interface(
 
 PREOPENS = Interface(
     "preopens",
-    "wasi:filesystem",
+    "wasi:filesystem/preopens",
     _WASI,
     {},
     {"get-directories": ("(result (list (tuple (own $descriptor) string)))", "(param i32)")},
@@ -247,7 +248,7 @@ _FIELD_SIZE = "$field-size-payload"
 
 HTTP = Interface(
     "http-types",
-    "wasi:http",
+    "wasi:http/types",
     _WASI,
     {
         "method": '(variant (case "get") (case "head") (case "post") (case "put") (case "delete") (case "connect") '
@@ -350,7 +351,7 @@ HTTP = Interface(
 
 OUTGOING_HANDLER = Interface(
     "outgoing-handler",
-    "wasi:http",
+    "wasi:http/outgoing-handler",
     _WASI,
     {},
     {
@@ -370,7 +371,7 @@ OUTGOING_HANDLER = Interface(
 
 CORE_TYPES = Interface(
     "core-types",
-    "golem:core",
+    "golem:core/types",
     "1.5.0",
     {
         "uuid": '(record (field "high-bits" u64) (field "low-bits" u64))',
@@ -384,7 +385,7 @@ CORE_TYPES = Interface(
 
 GOLEM_HOST = Interface(
     "host",
-    "golem:api",
+    "golem:api/host",
     "1.5.0",
     {
         "get-promise-result": "resource",

@@ -1,0 +1,23 @@
+"""Programs that run inside the server in tests and benchmarks.
+
+`build(name)` gives the binary of a guest written as component text; which there are is said in the files of their code:
+`crash` in crash.py, the small ones in small.py. `languages.py` builds guests from real languages.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import wasmtime
+
+from tests.guests.component_text import Guest
+from tests.guests.crash import CRASH
+
+TEXT_GUESTS: dict[str, Guest] = {"crash": CRASH}
+"""All guests that `build` knows."""
+
+
+@cache
+def build(name: str) -> bytes:
+    """The component's binary. Built once in a process."""
+    return bytes(wasmtime.wat2wasm(TEXT_GUESTS[name].text()))
