@@ -3,20 +3,52 @@
 The command line calls four functions of it, one for each command; each gets the settings and nothing else.
 """
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from __future__ import annotations
 
-from fastapi import FastAPI, Response
-from prometheus_client import CONTENT_TYPE_LATEST
+import asyncio
+import shutil
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 from golem_server import __version__
+from golem_server.api.application import build_application
+from golem_server.api.services import ApiServices
+from golem_server.clock import SystemClock
+from golem_server.durable.context import GuestSettings
+from golem_server.durable.executor import Executor
+from golem_server.durable.host_function import HostFunctions
+from golem_server.durable.ports import WorkerComponent
+from golem_server.durable.runtime import ExecutorSettings, Runtime
+from golem_server.host.catalog import ALL
+from golem_server.host.filesystem_sandbox import FilesystemLimits
+from golem_server.host.http_client import HttpClient
+from golem_server.model.oplog import RetryPolicy
+from golem_server.registry.accounts import (
+    DEFAULT_ACCOUNT_ID,
+    DEFAULT_APPLICATION_ID,
+    DEFAULT_ENVIRONMENT_ID,
+    Accounts,
+)
+from golem_server.registry.components import Components
+from golem_server.registry.tokens import LOCAL_TOKEN, Tokens
 from golem_server.serving import RequestEdge, listen, serve_application
 from golem_server.settings import Settings
+from golem_server.storage.blob_store import PostgresBlobStore
+from golem_server.storage.database import Database
+from golem_server.storage.embedded import EmbeddedPostgres, running_url
+from golem_server.storage.migrate import migrate as migrate_database
+from golem_server.storage.oplog_store import PostgresOplogStore
+from golem_server.storage.promise_store import PostgresPromiseStore
+from golem_server.storage.registry_store import PostgresRegistryStore
 from golem_server.telemetry import Metrics
-
-LOCAL_TOKEN = "5c832d93-ff85-4a8f-9803-513950fdfdb1"
-"""The token that Golem's own command line uses against a local server (golem@v1.4.2:cli/golem/src/launch.rs)."""
+from golem_server.wasm.code_cache import CodeCache
+from golem_server.wasm.engine import Engine
+from golem_server.wasm.inspection import ComponentReader
+from golem_server.wasm.instance import Limits
+from golem_server.wasm.link_cache import LinkCache
+from golem_server.wasm.linking import LinkedComponent
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +59,9 @@ class ServerInfo:
     address: str
     data_directory: str
     database: str
+    account_id: str
+    application_id: str
+    environment_id: str
     local_token: str | None
 
 
@@ -38,14 +73,18 @@ class TokenInfo:
 
 
 async def serve(settings: Settings) -> None:
-    """Run the server until a stop signal. Raises AddressInUse or StartupFailed."""
+    """Run the server until a stop signal. Raises AddressInUse, StartupFailed or Unavailable."""
     listener = listen(settings)
     metrics = Metrics()
-    await serve_application(RequestEdge(build(settings, metrics), metrics), settings, listener)
+    async with running(settings, metrics) as services:
+        application = build_application(services)
+        await serve_application(RequestEdge(application, metrics), settings, listener)
 
 
 async def migrate(settings: Settings) -> None:
     """Bring the database to this version's schema."""
+    async with AsyncExitStack() as stack:
+        await migrate_database(await _database_url(settings, stack))
 
 
 async def info(settings: Settings) -> ServerInfo:
@@ -55,7 +94,10 @@ async def info(settings: Settings) -> ServerInfo:
         version=__version__,
         address=f"http://{host}:{settings.port}",
         data_directory=str(settings.data_directory.resolve()),
-        database="embedded" if settings.database_url is None else "external",
+        database=_database_description(settings),
+        account_id=str(DEFAULT_ACCOUNT_ID),
+        application_id=str(DEFAULT_APPLICATION_ID),
+        environment_id=str(DEFAULT_ENVIRONMENT_ID),
         local_token=LOCAL_TOKEN if settings.local_token_allowed else None,
     )
 
@@ -69,28 +111,132 @@ async def token(settings: Settings) -> TokenInfo:
     raise LookupError("no token: set GOLEM_TOKEN, or allow the local token with GOLEM_ALLOW_LOCAL_TOKEN=true")
 
 
-def build(settings: Settings, metrics: Metrics) -> FastAPI:
-    """The HTTP application with everything behind it; its lifespan starts and stops the rest."""
+@asynccontextmanager
+async def running(settings: Settings, metrics: Metrics) -> AsyncGenerator[ApiServices]:
+    """Everything behind the routes, started; stopped in the opposite order at the end."""
+    clock = SystemClock()
+    data = settings.data_directory
+    uploads = data / "uploads"
+    shutil.rmtree(uploads, ignore_errors=True)
+    uploads.mkdir(parents=True)
+    async with AsyncExitStack() as stack:
+        url = await _database_url(settings, stack)
+        await migrate_database(url)
+        database = Database(url, connections=settings.database_connections)
+        await database.open()
+        stack.push_async_callback(database.close)
+        blobs = PostgresBlobStore(database)
+        oplogs = PostgresOplogStore(
+            database,
+            blobs,
+            inline_bytes=settings.limits.oplog.inline_payload,
+            on_commit=lambda _batches, entries, seconds: metrics.committed(entries, seconds),
+        )
+        await oplogs.open()
+        stack.push_async_callback(oplogs.close)
+        registry = PostgresRegistryStore(database)
 
-    @asynccontextmanager
-    async def lifespan(_application: FastAPI) -> AsyncGenerator[None, None]:
-        yield
+        engine = Engine(
+            pool_threads=settings.executor.pool_threads,
+            tick_seconds=settings.executor.epoch_tick.total_seconds(),
+            max_wasm_stack_bytes=settings.limits.worker.stack,
+        )
+        stack.callback(engine.close)
+        code = CodeCache(engine, data / "code", compile_threads=settings.executor.compile_threads)
+        stack.callback(code.close)
+        links = LinkCache(engine, code, HostFunctions(ALL))
+        stack.callback(links.close)
 
-    application = FastAPI(title="golem-server", version=__version__, lifespan=lifespan)
+        accounts = Accounts(registry, clock)
+        await accounts.create_defaults()
+        tokens = Tokens(
+            registry,
+            clock,
+            allow_local_token=settings.local_token_allowed,
+            configured_token=None if settings.token is None else settings.token.get_secret_value(),
+        )
+        components = Components(registry, accounts, blobs, ComponentReader(code), clock)
 
-    async def healthcheck() -> dict[str, str]:
-        """Answers as soon as the server accepts requests."""
-        return {}
+        http = HttpClient()
+        await http.start()
+        stack.push_async_callback(http.close)
+        worker_limits = settings.limits.worker
 
-    async def version() -> dict[str, str]:
-        """The version of the server."""
-        return {"version": __version__}
+        async def link(component: WorkerComponent) -> LinkedComponent:
+            return await links.link(component.wasm_hash, component.fetch)
 
-    async def figures() -> Response:
-        """The server's figures in Prometheus' text format."""
-        return Response(metrics.render(), media_type=CONTENT_TYPE_LATEST)
+        executor = Executor(
+            Runtime(
+                store=oplogs,
+                promises=PostgresPromiseStore(database),
+                components=components,
+                link=link,
+                clock=clock,
+                files=data / "files",
+                services={
+                    HttpClient: http,
+                    FilesystemLimits: FilesystemLimits(total_bytes=worker_limits.disk, names=worker_limits.files),
+                },
+                limits=Limits(
+                    memory_bytes=worker_limits.memory,
+                    table_elements=worker_limits.table_elements,
+                    instances=worker_limits.instances,
+                    tables=worker_limits.tables,
+                    memories=worker_limits.memories,
+                ),
+                settings=_executor_settings(settings),
+                metrics=metrics,
+            )
+        )
+        await executor.start()
+        stack.push_async_callback(executor.stop, settings.stop_timeout.total_seconds())
+        yield ApiServices(
+            executor=executor,
+            components=components,
+            accounts=accounts,
+            tokens=tokens,
+            settings=settings,
+            metrics=metrics,
+            uploads=uploads,
+        )
 
-    application.add_api_route("/healthcheck", healthcheck, tags=["server"])
-    application.add_api_route("/version", version, tags=["server"])
-    application.add_api_route("/metrics", figures, tags=["server"], response_class=Response)
-    return application
+
+def _executor_settings(settings: Settings) -> ExecutorSettings:
+    executor, retry = settings.executor, settings.executor.retry
+    return ExecutorSettings(
+        memory_budget=executor.memory_budget,
+        max_pending_invocations=settings.limits.worker.pending_invocations,
+        scheduler_interval=executor.scheduler_tick.total_seconds(),
+        guest=GuestSettings(
+            suspend_after=executor.suspend_after.total_seconds(),
+            retry_policy=RetryPolicy(
+                max_attempts=retry.max_attempts,
+                min_delay=round(retry.min_delay.total_seconds() * 1000),
+                max_delay=round(retry.max_delay.total_seconds() * 1000),
+                multiplier=retry.multiplier,
+                max_jitter_factor=retry.jitter,
+            ),
+        ),
+    )
+
+
+async def _database_url(settings: Settings, stack: AsyncExitStack) -> str:
+    """The URL of the database, after starting the embedded one if none is named."""
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    embedded = EmbeddedPostgres(_embedded_folder(settings))
+    url = await embedded.start()
+    stack.push_async_callback(embedded.stop)
+    keeper = asyncio.create_task(embedded.keep_running())
+    stack.callback(keeper.cancel)
+    return url
+
+
+def _database_description(settings: Settings) -> str:
+    if settings.database_url is not None:
+        return "external"
+    return f"embedded, {'running' if running_url(_embedded_folder(settings)) else 'stopped'}"
+
+
+def _embedded_folder(settings: Settings) -> Path:
+    return settings.data_directory / "postgres"
