@@ -9,6 +9,7 @@ from golem_server.host import (
     wasi_cli,
     wasi_clocks,
     wasi_filesystem,
+    wasi_http,
     wasi_io,
     wasi_logging,
     wasi_random,
@@ -21,6 +22,7 @@ ALL: list[HostInterface] = [
     *wasi_random.INTERFACES,
     *wasi_filesystem.INTERFACES,
     *wasi_logging.INTERFACES,
+    *wasi_http.INTERFACES,
     *golem_api_host.INTERFACES,
     *golem_promises.INTERFACES,
 ]

@@ -78,6 +78,10 @@ class MemoryOplogStore:
         times = [row.columns.wake_at for row in self._workers.values()]
         return min((time for time in times if time is not None), default=None)
 
+    def cut(self, number: WorkerNumber, length: int) -> None:
+        """Forget all entries behind index `length`, as if the process had been killed when that one was written."""
+        del self._entries[number][length:]
+
     def entries(self, number: WorkerNumber) -> list[Entry]:
         """What is committed, decoded."""
         return [decode_entry(stored.kind, stored.data) for stored in self._entries[number]]

@@ -1,0 +1,241 @@
+"""One outgoing request from `handle` to its end: its region of the oplog, its sending, and what recovery does with it.
+
+`handle` begins a batched remote write; its index names the request and makes its idempotency key. Everything that the
+guest then learns is recorded in that region: the response's head, each piece of its body, what the request's body
+accepted. The region ends when nothing more can come: the guest dropped what it held (future, then response, then
+body), or was told of the end of the body or of an error.
+
+After a crash a region with its end is replayed and nothing is sent. One without is repeated as a whole, with the same
+key, because the context goes live at its beginning. Between these lie three cases in which replay enters a region and
+the worker goes live before its end: other effects were recorded since the beginning (two requests at the same time),
+so that the context replays what there is; an atomic region, or a zone without persistence, that began inside and is
+repeated; and a region that the guest left open when an earlier invocation ended. Then the request is *unsent*: it is
+sent, with the same key, by the first live call that needs it. If the guest has seen part of the response already, the
+new one must begin in the same way; if it does not, the guest is told that the response is incomplete, as if the
+connection had broken there.
+
+Replay cannot reach the end of the oplog in a region whose end is there: entries are consumed in order, and the end
+is one of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from collections.abc import Callable
+from typing import Any
+
+from golem_server.durable.context import WorkerContext
+from golem_server.durable.retry import delay_seconds
+from golem_server.host.http_bodies import RequestBody
+from golem_server.host.http_client import HttpClient, HttpRequest, HttpResponse
+from golem_server.host.http_errors import HttpError
+from golem_server.host.resources import Pollable
+from golem_server.model.oplog import Category
+from golem_server.model.types import Value
+
+IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
+
+INCOMPLETE: Value = ("HTTP-response-incomplete", None)
+
+
+class HttpCalls:
+    """The requests of one worker that are not over."""
+
+    def __init__(self) -> None:
+        self.open: set[HttpCall] = set()
+
+    @staticmethod
+    def of(context: WorkerContext) -> HttpCalls:
+        """Those of this worker."""
+        found = context.local.get(HttpCalls)
+        if found is None:
+            found = context.local[HttpCalls] = HttpCalls()
+        return found
+
+
+class HttpCall:
+    """A request that the guest has handed over. `begin` is the index of its region's beginning."""
+
+    def __init__(
+        self, context: WorkerContext, client: HttpClient, begin: int, request: HttpRequest, body: RequestBody | None
+    ) -> None:
+        self.begin = begin
+        self.ended = False
+        self._context = context
+        self._client = client
+        self._request = request
+        self._body = body
+        self._record: dict[str, Value] = {
+            "uri": request.url,
+            "method": request.method,
+            "headers": {name: value.decode("utf-8", "replace") for name, value in request.headers},
+        }
+        self._sending: asyncio.Task[None] | None = None
+        self._response: HttpResponse | None = None
+        self._error: HttpError | None = None
+        # What replay has given to the guest: the response that another attempt must repeat.
+        self._seen_status: int | None = None
+        self._seen_bytes = 0
+        self._seen_hash = hashlib.sha256()
+        self._comparable = True
+        self._compared = False
+        HttpCalls.of(context).open.add(self)
+        if body is not None:
+            body.call = self
+
+    # --- Recording
+
+    async def recorded(self, operation: str, live: Callable[[], Any], **request: Value) -> Value:
+        """Do a recorded call that belongs to this request. `operation` is its name behind `http::types::`."""
+        return await self._context.durable(
+            Category.WRITE_REMOTE_BATCHED,
+            f"http::types::{operation}",
+            {**self._record, **request} if request else self._record,
+            live,
+            begin_index=self.begin,
+        )
+
+    def end(self) -> None:
+        """Nothing more can come: close the region and let go of everything. Idempotent."""
+        if self.ended:
+            return
+        self.ended = True
+        self.close()
+        self._context.end_remote_write_soon(self.begin)
+
+    def close(self) -> None:
+        """Give the request up without a word in the oplog, because the instance is given up. Idempotent."""
+        HttpCalls.of(self._context).open.discard(self)
+        if self._sending is not None:
+            self._sending.cancel()
+        if self._response is not None:
+            self._response.close()
+        if self._body is not None:
+            self._body.close()
+
+    # --- The response
+
+    @property
+    def settled(self) -> bool:
+        """Whether waiting for the head would return at once. True while unsent: then `head` is what sends it."""
+        return self._sending is None or self._sending.done()
+
+    async def wait(self) -> None:
+        """Return when the head of the response is there, or the request has failed."""
+        while self._sending is not None and not self._sending.done():
+            await asyncio.wait({self._sending})
+
+    def start(self) -> None:
+        """Send it, if that has not been done. Only live calls do this."""
+        if self._sending is None:
+            self._sending = asyncio.ensure_future(self._send())
+
+    def head(self) -> Value:
+        """The state as `future_incoming_response::get` records it."""
+        self.start()
+        if not self.settled:
+            return ("pending", None)
+        if self._error is not None:
+            return ("http-error", self._error.code)
+        assert self._response is not None
+        # It is what the guest is told now: there is nothing to compare it with.
+        self._compared = True
+        headers: dict[str, list[bytes]] = {}
+        for name, value in self._response.headers:
+            headers.setdefault(name, []).append(value)
+        return ("headers-received", {"status": self._response.status, "headers": headers})
+
+    def saw_head(self, status: int) -> None:
+        """The guest knows this status."""
+        self._seen_status = status
+
+    def saw_bytes(self, content: bytes | None) -> None:
+        """Replay gave the guest these bytes of the body; None for some that were not recorded."""
+        if content is None:
+            self._comparable = False
+        else:
+            self._seen_bytes += len(content)
+            self._seen_hash.update(content)
+
+    def ready_response(self) -> HttpResponse | None:
+        """The response whose body goes on where the guest stands, if it is at hand. Raises HttpError."""
+        if self._error is not None:
+            raise self._error
+        return self._response if self._compared else None
+
+    async def response(self) -> HttpResponse:
+        """The same; sends the request and reads up to that place if need be. Raises HttpError."""
+        found = self.ready_response()
+        if found is not None:
+            return found
+        self.start()
+        await self.wait()
+        if self._error is not None:
+            raise self._error
+        assert self._response is not None
+        try:
+            await self._compare(self._response)
+        except HttpError as error:
+            self._error = error
+            raise
+        self._compared = True
+        return self._response
+
+    async def _compare(self, response: HttpResponse) -> None:
+        if not self._comparable or self._seen_status not in (None, response.status):
+            raise HttpError(INCOMPLETE)
+        left, repeated = self._seen_bytes, hashlib.sha256()
+        while left:
+            await response.wait()
+            piece = response.take(left)
+            if piece is None:
+                raise HttpError(INCOMPLETE)
+            repeated.update(piece)
+            left -= len(piece)
+        if repeated.digest() != self._seen_hash.digest():
+            raise HttpError(INCOMPLETE)
+
+    # --- Sending
+
+    async def _send(self) -> None:
+        attempts = 0
+        while True:
+            try:
+                self._response = await self._client.send(self._request, self._body)
+                return
+            except HttpError as error:
+                if not self._try_again(error, attempts):
+                    self._error = error
+                    break
+            except Exception as error:
+                self._error = HttpError(("internal-error", f"{type(error).__name__}: {error}"))
+                break
+            await self._context.pause(delay_seconds(self._context.retry_policy, attempts, random.random()))
+            attempts += 1
+        if self._body is not None:
+            self._body.close()
+
+    def _try_again(self, error: HttpError, attempts: int) -> bool:
+        context = self._context
+        return (
+            error.transient
+            and attempts < context.retry_policy.max_attempts
+            and not context.inside_atomic_region
+            and (context.assume_idempotence or self._request.method in IDEMPOTENT_METHODS)
+            and (self._body is None or self._body.repeatable)
+        )
+
+
+class ResponseArrived(Pollable):
+    """Ready when a request has its response's head, or has failed."""
+
+    def __init__(self, call: HttpCall) -> None:
+        self._call = call
+
+    def ready(self) -> bool:
+        return self._call.settled
+
+    async def wait(self) -> None:
+        await self._call.wait()
