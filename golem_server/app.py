@@ -76,9 +76,8 @@ async def serve(settings: Settings) -> None:
     """Run the server until a stop signal. Raises AddressInUse, StartupFailed or Unavailable."""
     listener = listen(settings)
     metrics = Metrics()
-    async with running(settings, metrics) as services:
-        application = build_application(services)
-        await serve_application(RequestEdge(application, metrics), settings, listener)
+    application = build_application(lambda: running(settings, metrics))
+    await serve_application(RequestEdge(application, metrics), settings, listener)
 
 
 async def migrate(settings: Settings) -> None:

@@ -25,6 +25,7 @@ from golem_server.durable.worker import StopKind, Worker, WorkerClosed
 from golem_server.model.errors import (
     GolemError,
     InvalidWorkerRequest,
+    NotFound,
     OplogFenced,
     PreviousInvocationExited,
     PreviousInvocationFailed,
@@ -34,7 +35,7 @@ from golem_server.model.errors import (
 )
 from golem_server.model.function_names import ResolvedFunction
 from golem_server.model.ids import ComponentId, PromiseId, WorkerId, WorkerNumber
-from golem_server.model.oplog import Create, Entry, Invocation, decode_entry, encode_entry
+from golem_server.model.oplog import Create, Entry, HostCall, Invocation, NoOp, decode_entry, encode_entry
 from golem_server.model.status import StatusRecord, decode_status
 from golem_server.model.types import Value
 from golem_server.model.workers import NewWorker, StoredWorker, WorkerStatus
@@ -45,6 +46,9 @@ T = TypeVar("T")
 
 MAX_OPLOG_PAGE = 100
 """Entries in one page of an oplog (reference: durability, section 2)."""
+
+CREATE_PROMISE = "golem:api::create_promise"
+"""The recorded name of the call that creates a promise; guests of 1.2.5 have a NoOp entry in its place."""
 
 _WAITING = (WorkerStatus.RUNNING, WorkerStatus.SUSPENDED, WorkerStatus.RETRYING, WorkerStatus.INTERRUPTED)
 
@@ -216,8 +220,12 @@ class Executor(WorkerServices):
         return await self._runtime.promises.get(await self._number(promise.worker_id), promise.oplog_index)
 
     async def complete_promise(self, promise: PromiseId, data: bytes) -> bool:
-        """Complete a promise and wake its worker. False if it was complete before. Raises WorkerNotFound."""
+        """Complete a promise and wake its worker. False if it was complete before.
+
+        Raises WorkerNotFound, and NotFound for a promise that the worker never created.
+        """
         number = await self._number(promise.worker_id)
+        await self._check_created(number, promise)
         first = await self._runtime.promises.complete(number, promise.oplog_index, data)
         self._promises.completed(promise)
         stored = await self.find(promise.worker_id)
@@ -270,6 +278,17 @@ class Executor(WorkerServices):
     def _is_here(self, stored: StoredWorker) -> bool:
         worker = self._workers.get(stored.worker.worker_id)
         return worker is not None and worker.number == stored.number
+
+    async def _check_created(self, number: WorkerNumber, promise: PromiseId) -> None:
+        """A promise is there when its creation is in the committed oplog."""
+        worker = self._workers.get(promise.worker_id)
+        if worker is not None and worker.oplog.committed_index < promise.oplog_index <= worker.oplog.last_index:
+            await worker.oplog.commit()
+        found = await self._runtime.store.read(number, promise.oplog_index, 1) if promise.oplog_index > 1 else []
+        entry = decode_entry(found[0].kind, found[0].data) if found else None
+        created = isinstance(entry, NoOp) or (isinstance(entry, HostCall) and entry.function == CREATE_PROMISE)
+        if not created:
+            raise NotFound(f"Promise not found: {promise}", code="RESOURCE_NOT_FOUND")
 
     async def _number(self, worker_id: WorkerId) -> WorkerNumber:
         worker = self._workers.get(worker_id)

@@ -239,7 +239,8 @@ async def load(
         environment_id=worker.environment_id,
         account_id=worker.created_by,
         arguments=worker.arguments,
-        environment={**component.environment, **worker.environment},
+        # The worker's variables come first and win.
+        environment={**worker.environment, **component.environment, **worker.environment},
         clock=runtime.clock,
         oplog=oplog,
         cursor=cursor,
