@@ -232,9 +232,10 @@ class EmbeddedPostgres:
     def _launch(self) -> None:
         self._prepare_socket_folder()
         deadline = time.monotonic() + _START_SECONDS
-        # Processes of a postmaster that was killed hold its shared memory until they notice: then try again.
         while not self._launch_once(deadline):
-            if time.monotonic() > deadline - _START_SECONDS + _IMMEDIATE_STOP_SECONDS:
+            # Processes of a postmaster that was killed hold its shared memory until they notice: then try again.
+            waits = "shared memory block" in self._log_tail()
+            if not waits or time.monotonic() > deadline - _START_SECONDS + _IMMEDIATE_STOP_SECONDS:
                 raise Unavailable(f"PostgreSQL does not start: {self._log_tail()}")
             time.sleep(0.1)
 

@@ -307,7 +307,8 @@ class GroupCommit:
                     self._url,
                     patience=timedelta(seconds=max(left, 0.1)),
                     application="golem-server oplog",
-                    settings=_PLANNER,
+                    # The database gives a statement up at the time when we do: less is left whose outcome is open.
+                    settings={**_PLANNER, "statement_timeout": str(int(self._timeout * 1000))},
                 )
                 self._statements = (
                     await self._connection.prepare(_APPEND_ONE),
