@@ -100,8 +100,8 @@ class _Template(Cell):
 class Lowering:
     """How values of one type are written.
 
-    `lower` writes a whole value. `fill` writes into what `template` (None if there is none) has been cloned to; for types
-    without template the two are the same.
+    `lower` writes a whole value. `fill` writes into what `template` (None if there is none) has been cloned to; for
+    types without template the two are the same.
     """
 
     __slots__ = ("fill", "lower", "template")
@@ -496,7 +496,7 @@ def _option(type: OptionType) -> Lower:
         if nested:
             if not isinstance(value, _SEQUENCES) or len(cast("list[Any]", value)) != 1:
                 raise _mismatch("null or a list of one (some)", value)
-            value = value[0]
+            value = cast("list[Any]", value)[0]
         box = val_new(EMPTY_VALUE)
         WORDS[word + 1] = box
         inner.lower(value, box >> 3, handles)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from contextlib import contextmanager
 
 import pytest
 import wasmtime
@@ -88,6 +88,10 @@ class Guests:
         self._instances.append(instance)
         return instance
 
+    def forget(self) -> None:
+        """Let go of the instances without closing them."""
+        self._instances.clear()
+
     def close(self) -> None:
         """Close them all."""
         for instance in self._instances:
@@ -102,12 +106,18 @@ async def guests(engine: Engine, compile_text: Compile) -> AsyncIterator[Guests]
     guests.close()
 
 
-@asynccontextmanager
-async def raising(expected: BaseException) -> AsyncIterator[Any]:
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what another thread does: nothing tells the loop of it."""
+    for _ in range(10_000):
+        if condition():
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError("it did not come about within ten seconds")
+
+
+@contextmanager
+def raising(expected: BaseException) -> Generator[None]:
     """The block must raise this very object."""
-    try:
+    with pytest.raises(type(expected)) as found:
         yield
-    except type(expected) as found:
-        assert found is expected
-    else:
-        raise AssertionError(f"{expected!r} was not raised")
+    assert found.value is expected

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
 from golem_server.model.types import (
+    Case,
     EnumType,
     Field,
     FlagsType,
@@ -26,7 +27,6 @@ from golem_server.model.types import (
     Value,
     VariantType,
     WitType,
-    Case,
 )
 from golem_server.wasm.code_cache import CodeCache
 from golem_server.wasm.engine import Engine

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,7 +16,7 @@ from golem_server.wasm.engine import Engine
 from golem_server.wasm.errors import InstanceDead, NoSuchExport, Trap, TrapKind, UnknownImport, ValueMismatch
 from golem_server.wasm.instance import Limits
 from tests.guests.busy import BUSY, NEEDS_MEMORY, STARTS_WITH_A_CALL
-from tests.wasm.conftest import Guests, HostFunctions, raising
+from tests.wasm.conftest import Guests, HostFunctions, raising, until
 
 LONG = 2_000_000_000  # turns of a loop: seconds
 
@@ -46,7 +46,7 @@ class Gate:
 
 
 @asynccontextmanager
-async def longest_stall() -> AsyncIterator[list[float]]:
+async def longest_stall() -> AsyncGenerator[list[float]]:
     """The longest time, in seconds, that the loop kept a ready task waiting within the block."""
     stalls = [0.0]
 
@@ -135,17 +135,20 @@ async def test_an_exception_of_a_host_function_comes_out_as_itself(guests: Guest
     for slow in (failing_at_once, failing_later):
         for function in ("sum", "wait", "spin-then-wait"):
             instance = await guests.start(BUSY, HostFunctions(add=failing, slow=slow))
-            async with raising(error):
+            with raising(error):
                 await instance.call(None, function, [10_000_000])
             assert instance.dead
             with pytest.raises(InstanceDead):
                 await instance.call(None, "identity", [1])
-        async with raising(error):
+        with raising(error):
             await guests.start(STARTS_WITH_A_CALL, HostFunctions(slow=slow))
 
 
 async def test_a_wrong_result_of_a_host_function_is_a_bug_of_the_server(guests: Guests) -> None:
-    instance = await guests.start(BUSY, HostFunctions(add=lambda context, a, b: "text"))
+    def add(context: HostFunctions, a: int, b: int) -> str:
+        return "text"
+
+    instance = await guests.start(BUSY, HostFunctions(add=add))
     with pytest.raises(InternalBug, match="result: expected u32, got string"):
         await instance.call(None, "sum", [1])
 
@@ -205,7 +208,7 @@ async def test_errors_of_guests_do_not_mix(guests: Guests) -> None:
             with pytest.raises(Trap):
                 await instance.call(None, "unreachable", [])
         else:
-            async with raising(error):
+            with raising(error):
                 await instance.call(None, ("", "sum", "wait")[number % 3], [1])
 
     await asyncio.gather(*map(fail_in_turn, range(60)))
@@ -333,7 +336,7 @@ async def test_cancelling_before_the_first_slice_leaves_the_instance_alone(guest
 async def test_two_cancellations_while_in_the_pool_are_one(guests: Guests) -> None:
     instance = await guests.start(BUSY)
     call = asyncio.create_task(instance.call(None, "spin-for-ever", []))
-    await asyncio.sleep(0.02)
+    await until(lambda: instance.in_pool)
     call.cancel()
     asyncio.get_running_loop().call_soon(call.cancel)
     with pytest.raises(asyncio.CancelledError):
@@ -370,13 +373,17 @@ async def test_closing_works_in_any_state_and_twice(guests: Guests) -> None:
 
     busy = await guests.start(BUSY)
     call = asyncio.create_task(busy.call(None, "spin-for-ever", []))
-    await asyncio.sleep(0.02)
+    await until(lambda: busy.in_pool)
     busy.close()
     with pytest.raises(InstanceDead):
         await call
     busy.close()
 
-    from_within = await guests.start(BUSY, HostFunctions(add=lambda context, a, b: from_within.close() or 0))
+    def closing(context: HostFunctions, a: int, b: int) -> int:
+        from_within.close()
+        return 0
+
+    from_within = await guests.start(BUSY, HostFunctions(add=closing))
     with pytest.raises(InstanceDead):
         await from_within.call(None, "sum", [1])
 
@@ -408,13 +415,11 @@ async def test_the_ticker_rests_while_no_guest_runs(guests: Guests, engine: Engi
     gate = Gate()
     instance = await guests.start(BUSY, HostFunctions(slow=gate))
     call = asyncio.create_task(instance.call(None, "wait", [1]))
-    async with asyncio.timeout(10):
-        while engine.ticking:  # a suspended guest does not keep it awake
-            await asyncio.sleep(0.01)
+    await until(lambda: not engine.ticking)  # a suspended guest does not keep it awake
     gate.opened.set()
     await call
     spinning = asyncio.create_task(instance.call(None, "spin-for-ever", []))
-    await asyncio.sleep(0.01)
+    await until(lambda: instance.in_pool)
     assert engine.ticking
     spinning.cancel()
     with pytest.raises(asyncio.CancelledError):

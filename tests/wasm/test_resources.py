@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -50,7 +52,7 @@ class Things(HostFunctions):
         return sum(self.values[thing] for thing in things)
 
 
-def _later(function):  # type: ignore[no-untyped-def]
+def _later(function: Callable[..., Any]) -> Callable[..., Any]:
     async def later(*arguments: object) -> object:
         await asyncio.sleep(0)
         return function(*arguments)
