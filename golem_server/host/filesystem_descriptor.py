@@ -122,10 +122,7 @@ class Descriptor:
             number = os.open(HERE, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=base)
         try:
             with os.scandir(number) as found:
-                entries = [
-                    (type_of(entry.stat(follow_symlinks=False).st_mode), _text(os.fsencode(entry.name)))
-                    for entry in found
-                ]
+                entries = [(_type_of_entry(entry), _text(os.fsencode(entry.name))) for entry in found]
         finally:
             os.close(number)
         entries.sort(key=lambda entry: entry[1])
@@ -227,7 +224,7 @@ class Descriptor:
                 if key_of(replaced) == key_of(moved):
                     return
                 check_writable(replaced)
-            if directory:
+            if directory and self.sandbox.depth(new.directory) > self.sandbox.depth(old.directory):
                 self.sandbox.check_depth(new.directory, height(old.directory, old.name))
             os.rename(old.name, new.name, src_dir_fd=old.directory, dst_dir_fd=new.directory)
             if replaced is not None:
@@ -279,6 +276,15 @@ def type_of(mode: int) -> str:
     if stat.S_ISLNK(mode):
         return "symbolic-link"
     return "regular-file" if stat.S_ISREG(mode) else "unknown"
+
+
+def _type_of_entry(entry: os.DirEntry[str]) -> str:
+    """The same for an entry of a listing, without asking the system about each."""
+    if entry.is_symlink():
+        return "symbolic-link"
+    if entry.is_dir(follow_symlinks=False):
+        return "directory"
+    return "regular-file" if entry.is_file(follow_symlinks=False) else "unknown"
 
 
 def _check_open(place: Place, mode: int, create: bool, exclusive: bool, open_flags: Flags, flags: Flags) -> None:

@@ -130,21 +130,24 @@ class Sandbox:
 
     def check_depth(self, directory: int, levels: int) -> None:
         """Raise FilesystemError if something of `levels` directories is too much below the open `directory`."""
+        if self.depth(directory) + levels > MAX_DEPTH:
+            raise FilesystemError("name-too-long")
+
+    def depth(self, directory: int) -> int:
+        """How many steps up the folder itself is. Raises FilesystemError for a directory that was removed."""
         with self.root() as root:
             top = key_of(os.fstat(root))
         current = os.dup(directory)
         try:
-            for depth in range(MAX_DEPTH - levels + 1):
+            for depth in range(MAX_DEPTH + 1):
                 if key_of(os.fstat(current)) == top:
-                    return
-                if depth == MAX_DEPTH - levels:
-                    break
+                    return depth
                 parent = os.open(b"..", _DIRECTORY, dir_fd=current)
                 os.close(current)
                 current = parent
         finally:
             os.close(current)
-        raise FilesystemError("name-too-long")
+        raise FilesystemError("no-entry")
 
     # --- What it holds
 
@@ -222,8 +225,10 @@ def height(directory: int, name: bytes) -> int:
     number = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
     try:
         with os.scandir(number) as entries:
-            below = [os.fsencode(entry.name) for entry in entries if entry.is_dir(follow_symlinks=False)]
-        return 1 + max((height(number, found) for found in below), default=0)
+            below = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+            # Most file systems count `..` of subdirectories as links: two links say that there are none.
+            deep = [os.fsencode(entry.name) for entry in below if entry.stat(follow_symlinks=False).st_nlink != 2]
+        return 1 + max((height(number, found) for found in deep), default=1 if below else 0)
     finally:
         os.close(number)
 
