@@ -73,6 +73,7 @@ class WorkerNotFound(NotFound):
 
     def __init__(self, worker_id: object) -> None:
         super().__init__(f"Worker not found: {worker_id}")
+        self.worker_id = worker_id
 
 
 class Conflict(GolemError):
@@ -88,6 +89,7 @@ class WorkerAlreadyExists(Conflict):
 
     def __init__(self, worker_id: object) -> None:
         super().__init__(f"Worker already exists: {worker_id}")
+        self.worker_id = worker_id
 
 
 class LimitExceeded(GolemError):
@@ -175,6 +177,8 @@ class WorkerCreationFailed(WorkerError):
 
     def __init__(self, worker_id: object, details: str) -> None:
         super().__init__(f"Failed to create worker: {worker_id}: {details}")
+        self.worker_id = worker_id
+        self.details = details
 
 
 class FailedToResumeWorker(WorkerError):
@@ -184,6 +188,8 @@ class FailedToResumeWorker(WorkerError):
 
     def __init__(self, worker_id: object, reason: str) -> None:
         super().__init__(f"Failed to resume worker: {worker_id}: {reason}")
+        self.worker_id = worker_id
+        self.reason = reason
 
 
 class UnexpectedOplogEntry(WorkerError):

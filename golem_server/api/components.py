@@ -1,0 +1,209 @@
+"""The component routes of the contract: upload, update, look up, download, delete (reference: rest-api, section 8)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from golem_server.api.authentication import Caller, authenticated
+from golem_server.api.component_json import component_to_json
+from golem_server.api.dialects import CliDialect
+from golem_server.api.json_bodies import JsonReader, empty_response, json_response
+from golem_server.api.paths import ComponentNamePath, ComponentPath, EnvironmentPath, RevisionPath
+from golem_server.api.services import ApiServices, services_of
+from golem_server.api.uploads import Form, received_form
+from golem_server.model.errors import InvalidInput
+from golem_server.model.ids import ComponentId, WorkerNumber
+
+router = APIRouter(tags=["Component"], dependencies=[Depends(authenticated)])
+
+_PAGE = 1000
+
+NO_FILES = "Files of components are not available in this version"
+NO_PLUGINS = "Plugins of components are not available in this version"
+
+
+class Metadata(msgspec.Struct, rename="camel"):
+    """The `metadata` part of newer clients. What this version cannot do is refused where it is asked for."""
+
+    component_name: str | None = None
+    current_revision: int | None = None
+    env: dict[str, str] | None = None
+    file_options: dict[str, Any] | None = None
+    new_file_options: dict[str, Any] | None = None
+    removed_files: list[Any] | None = None
+    dynamic_linking: dict[str, Any] | None = None
+    plugins: list[Any] | None = None
+    plugin_updates: list[Any] | None = None
+    agent_type_provision_configs: dict[str, dict[str, Any]] | None = None
+    agent_type_provision_config_updates: dict[str, dict[str, Any]] | None = None
+
+    def refuse_what_is_missing(self) -> None:
+        """Raise InvalidInput if something is asked for that this version does not have."""
+        if self.file_options or self.new_file_options or self.removed_files:
+            raise InvalidInput(NO_FILES)
+        if self.plugins or self.plugin_updates:
+            raise InvalidInput(NO_PLUGINS)
+        if self.dynamic_linking:
+            raise InvalidInput("Dynamic linking is not available in this version")
+        for configs in (self.agent_type_provision_configs, self.agent_type_provision_config_updates):
+            if configs and any(any(config.values()) for config in configs.values()):
+                raise InvalidInput("Provision configurations of agent types are not available in this version")
+
+
+class KeyValues(msgspec.Struct, rename="camel"):
+    """The `env` part of older clients."""
+
+    key_values: dict[str, str] = {}
+
+
+_metadata = msgspec.json.Decoder(Metadata)
+_key_values = msgspec.json.Decoder(KeyValues)
+
+
+@router.post("/v1/envs/{environment_id}/components", operation_id="createComponent")
+async def create_component(request: Request, environment_id: EnvironmentPath, caller: Caller) -> Response:
+    """Upload a new component, in the contract's form or in that with a `metadata` part."""
+    services = services_of(request)
+    async with received_form(request, services, ("component", "componentWasm", "files")) as form:
+        _refuse_files(form)
+        metadata = _metadata_of(form, services)
+        if metadata is None:
+            name, wasm, environment = form.text("name"), form.file("component"), _older_environment(form, services)
+        else:
+            name, wasm, environment = metadata.component_name, form.file("componentWasm"), metadata.env
+        if name is None:
+            raise InvalidInput("parse multipart error: part `name` is missing")
+        component = await services.components.create(
+            environment_id,
+            name,
+            wasm,
+            caller.account_id,
+            environment=checked_environment(environment),
+            strict_name=metadata is not None,
+        )
+    return json_response(component_to_json(component))
+
+
+@router.get("/v1/envs/{environment_id}/components", operation_id="listEnvironmentComponents")
+async def list_components(request: Request, environment_id: EnvironmentPath, cli: CliDialect) -> Response:
+    """All components of the environment at their latest revisions, by name."""
+    components = await services_of(request).components.list(environment_id)
+    values = [component_to_json(component) for component in components]
+    return json_response({"values": values} if cli else values)
+
+
+@router.get("/v1/envs/{environment_id}/components/{component_name}", operation_id="getComponentByName")
+async def component_by_name(request: Request, environment_id: EnvironmentPath, name: ComponentNamePath) -> Response:
+    """The component of that name at its latest revision."""
+    return json_response(component_to_json(await services_of(request).components.by_name(environment_id, name)))
+
+
+@router.get("/v1/components/{component_id}", operation_id="getComponent")
+async def component(component: ComponentPath) -> Response:
+    """The component at its latest revision."""
+    return json_response(component_to_json(component))
+
+
+@router.patch("/v1/components/{component_id}", operation_id="updateComponent")
+async def update_component(request: Request, component: ComponentPath, caller: Caller) -> Response:
+    """Add a revision; running workers keep theirs."""
+    services = services_of(request)
+    async with received_form(request, services, ("component", "newComponentWasm", "files", "newFiles")) as form:
+        _refuse_files(form)
+        metadata = _metadata_of(form, services)
+        if metadata is not None and metadata.current_revision is None:
+            raise InvalidInput("parse multipart error: `currentRevision` is missing in part `metadata`")
+        updated = await services.components.update(
+            component.component_id,
+            caller.account_id,
+            upload=form.file("component") if metadata is None else form.files.get("newComponentWasm"),
+            environment=None if metadata is None or metadata.env is None else checked_environment(metadata.env),
+            current_revision=None if metadata is None else metadata.current_revision,
+        )
+    return json_response(component_to_json(updated))
+
+
+@router.delete("/v1/components/{component_id}", operation_id="deleteComponent")
+async def delete_component(
+    request: Request,
+    component: ComponentPath,
+    cli: CliDialect,
+    current_revision: Annotated[int | None, Query()] = None,
+) -> Response:
+    """Delete a component: its workers stop and cannot be reached any more."""
+    services = services_of(request)
+    await services.components.delete(component.component_id, current_revision)
+    await _interrupt_workers(services, component.component_id)
+    return Response(status_code=204) if cli else empty_response()
+
+
+@router.get("/v1/components/{component_id}/revisions/{revision}", operation_id="getComponentRevision")
+async def component_revision(request: Request, component: ComponentPath, revision: RevisionPath) -> Response:
+    """The component at one revision."""
+    found = await services_of(request).components.revision(component.component_id, revision)
+    return json_response(component_to_json(found))
+
+
+@router.get("/v1/components/{component_id}/revisions/{revision}/wasm", operation_id="downloadComponentWasm")
+async def download_wasm(request: Request, component: ComponentPath, revision: RevisionPath) -> Response:
+    """The binary of a revision, exactly as it was uploaded."""
+    download = await services_of(request).components.wasm(component.component_id, revision)
+    return StreamingResponse(
+        download.parts,
+        media_type="application/octet-stream",
+        headers={"content-length": str(download.size_bytes), "etag": f'"{download.wasm_hash}"'},
+    )
+
+
+async def _interrupt_workers(services: ApiServices, component_id: ComponentId) -> None:
+    after: WorkerNumber | None = None
+    while True:
+        workers, after = await services.executor.list(component_id, after, _PAGE)
+        for stored in workers:
+            await services.executor.interrupt(stored.worker.worker_id, recover_immediately=False)
+        if after is None:
+            return
+
+
+def checked_environment(environment: dict[str, str] | None) -> dict[str, str]:
+    """Environment variables that a worker can be given. Raises InvalidInput."""
+    for name, value in (environment or {}).items():
+        if not name or "=" in name or "\0" in name or "\0" in value:
+            raise InvalidInput(
+                f"Invalid environment variable {name!r}: a name has no '=', and neither name nor value has a NUL"
+            )
+    return environment or {}
+
+
+def _refuse_files(form: Form) -> None:
+    for name in ("files", "newFiles"):
+        if name in form.files:
+            raise InvalidInput(NO_FILES)
+    if form.text("componentType") not in (None, "Durable"):
+        raise InvalidInput("Only durable components are available in this version")
+
+
+def _metadata_of(form: Form, services: ApiServices) -> Metadata | None:
+    text = form.fields.get("metadata")
+    if text is None:
+        return None
+    metadata = _reader(services).decode(text, _metadata)
+    metadata.refuse_what_is_missing()
+    return metadata
+
+
+def _older_environment(form: Form, services: ApiServices) -> dict[str, str]:
+    for name in ("dynamicLinking", "filesPermissions"):
+        if form.fields.get(name, b"").strip() not in (b"", b"{}", b"null", b'{"values":[]}', b'{"dynamicLinking":{}}'):
+            raise InvalidInput(f"`{name}` is not available in this version")
+    text = form.fields.get("env")
+    return {} if text is None else _reader(services).decode(text, _key_values).key_values
+
+
+def _reader(services: ApiServices) -> JsonReader:
+    limits = services.settings.limits.request
+    return JsonReader(limits.json_body, limits.json_depth)

@@ -1,0 +1,82 @@
+"""`getOplog`: a worker's oplog in pages (reference: rest-api, section 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from golem_server.api.authentication import authenticated
+from golem_server.api.dialects import CliDialect
+from golem_server.api.json_bodies import json_response
+from golem_server.api.oplog_json import OplogJson
+from golem_server.api.paths import WorkerPath
+from golem_server.api.services import services_of
+from golem_server.api.workers import MAX_INT64
+from golem_server.durable.executor import MAX_OPLOG_PAGE, Executor
+from golem_server.model.errors import InvalidInput
+from golem_server.model.ids import WorkerId
+from golem_server.model.oplog import Entry, InvocationFinished, InvocationStarted
+
+router = APIRouter(tags=["Worker"], dependencies=[Depends(authenticated)])
+
+
+@router.get("/v1/components/{component_id}/workers/{agent_name}/oplog", operation_id="getOplog")
+async def worker_oplog(
+    request: Request,
+    worker_id: WorkerPath,
+    cli: CliDialect,
+    first: Annotated[int, Query(alias="from", ge=0, le=MAX_INT64)] = 1,
+    count: Annotated[int, Query(ge=1, le=MAX_INT64)] = MAX_OPLOG_PAGE,
+    cursor: Annotated[str | None, Query()] = None,
+    query: Annotated[str | None, Query()] = None,
+) -> Response:
+    """Up to 100 entries from an index or a cursor on; `next` is missing only when the page is empty."""
+    if query is not None:
+        raise InvalidInput("Searching oplogs is not available in this version", code="INVALID_OPLOG_QUERY_PARAMS")
+    if cursor is not None:
+        first = _parse_cursor(cursor)
+    first = max(first, 1)
+    executor = services_of(request).executor
+    entries, last_index = await executor.oplog(worker_id, first, count)
+    revision = (await executor.find(worker_id)).columns.component_revision
+    writer = OplogJson(worker_id, (await executor.component_of(worker_id)).functions, cli)
+    writer.running = await _function_before(executor, worker_id, entries)
+    following = None
+    if entries:
+        following = {
+            "nextOplogIndex": entries[-1][0] + 1,
+            "currentComponentVersion": revision,
+            "currentComponentRevision": revision,
+        }
+    return json_response(
+        {
+            "entries": [{"oplogIndex": index, "entry": writer.entry(entry)} for index, entry in entries],
+            "next": following,
+            "firstIndexInChunk": entries[0][0] if entries else first,
+            "lastIndex": last_index,
+        }
+    )
+
+
+async def _function_before(executor: Executor, worker_id: WorkerId, entries: Sequence[tuple[int, Entry]]) -> str | None:
+    """The function whose result the page begins with the rest of, if the page before it says so."""
+    for index, entry in entries:
+        if isinstance(entry, InvocationStarted):
+            return None
+        if isinstance(entry, InvocationFinished):
+            before = max(1, entries[0][0] - MAX_OPLOG_PAGE)
+            earlier, _ = await executor.oplog(worker_id, before, index - before)
+            started = [item.invocation.function for _, item in earlier if isinstance(item, InvocationStarted)]
+            return started[-1] if started else None
+    return None
+
+
+def _parse_cursor(text: str) -> int:
+    index, dash, version = text.partition("-")
+    if not dash or not all(part.isascii() and part.isdigit() and len(part) <= 18 for part in (index, version)):
+        raise InvalidInput(
+            "Invalid cursor, must have 'nextOplogIndex-componentVersion' format", code="INVALID_OPLOG_QUERY_PARAMS"
+        )
+    return int(index)
