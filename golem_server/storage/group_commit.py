@@ -236,9 +236,17 @@ class GroupCommit:
     async def _write_each(self, group: list[Pending], *, unknown: bool) -> None:
         """Bring each batch to its end by itself; `unknown` where it may have been committed already."""
         deadline = time.monotonic() + self._patience
+        away: Unavailable | None = None
         for pending in group:
+            if away is not None:
+                pending.resolve(away)
+                continue
             try:
                 pending.resolve(await self._settle(pending, deadline, unknown=unknown))
+            except Unavailable as error:
+                # There is no connection to be had: the others need not wait for the same answer.
+                away = error
+                pending.resolve(error)
             except Exception as error:
                 pending.resolve(error)
 
