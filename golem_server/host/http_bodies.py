@@ -42,7 +42,7 @@ class RecordedRequest(Protocol):
         """Do a recorded call that belongs to the request."""
         ...
 
-    def start(self) -> None:
+    def start(self) -> asyncio.Task[None]:
         """Send it, if that has not been done."""
         ...
 

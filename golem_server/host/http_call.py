@@ -80,7 +80,10 @@ class HttpCall:
         self._seen_bytes = 0
         self._seen_hash = hashlib.sha256()
         self._comparable = True
-        self._compared = False
+        # A request that is sent again in the middle: replay may have told the guest that there is something to get or
+        # to read, so that it does not expect to find nothing.
+        self._owes_head = False
+        self._owes_bytes = False
         HttpCalls.of(context).open.add(self)
         if body is not None:
             body.call = self
@@ -119,29 +122,35 @@ class HttpCall:
 
     @property
     def settled(self) -> bool:
-        """Whether waiting for the head would return at once. True while unsent: then `head` is what sends it."""
-        return self._sending is None or self._sending.done()
+        """Whether the head of the response is there, or the request has failed."""
+        return self._sending is not None and self._sending.done()
 
     async def wait(self) -> None:
-        """Return when the head of the response is there, or the request has failed."""
-        while self._sending is not None and not self._sending.done():
-            await asyncio.wait({self._sending})
+        """Return when it is `settled`."""
+        while not self.settled:
+            await asyncio.wait({self.start()})
 
-    def start(self) -> None:
+    def send(self) -> None:
+        """Send it now, because the worker is live at `handle`."""
+        self._sending = asyncio.ensure_future(self._send())
+
+    def start(self) -> asyncio.Task[None]:
         """Send it, if that has not been done. Only live calls do this."""
         if self._sending is None:
+            self._owes_bytes = self._owes_head = True
             self._sending = asyncio.ensure_future(self._send())
+        return self._sending
 
-    def head(self) -> Value:
+    async def head(self) -> Value:
         """The state as `future_incoming_response::get` records it."""
         self.start()
+        if self._owes_head and self._complete:
+            await self.wait()
         if not self.settled:
             return ("pending", None)
         if self._error is not None:
             return ("http-error", self._error.code)
         assert self._response is not None
-        # It is what the guest is told now: there is nothing to compare it with.
-        self._compared = True
         headers: dict[str, list[bytes]] = {}
         for name, value in self._response.headers:
             headers.setdefault(name, []).append(value)
@@ -159,32 +168,29 @@ class HttpCall:
             self._seen_bytes += len(content)
             self._seen_hash.update(content)
 
-    def ready_response(self) -> HttpResponse | None:
-        """The response whose body goes on where the guest stands, if it is at hand. Raises HttpError."""
-        if self._error is not None:
-            raise self._error
-        return self._response if self._compared else None
-
     async def response(self) -> HttpResponse:
-        """The same; sends the request and reads up to that place if need be. Raises HttpError."""
-        found = self.ready_response()
-        if found is not None:
-            return found
-        self.start()
+        """The response, whose body goes on where the guest stands. Raises HttpError."""
         await self.wait()
         if self._error is not None:
             raise self._error
         assert self._response is not None
-        try:
-            await self._compare(self._response)
-        except HttpError as error:
-            self._error = error
-            raise
-        self._compared = True
+        if self._owes_bytes and self._complete:
+            self._owes_bytes = False
+            await self._response.wait()
         return self._response
 
+    @property
+    def _complete(self) -> bool:
+        # A server may wait for the rest of a request before it answers: then waiting for it would be for ever.
+        return self._body is None or self._body.finished
+
+    def body_ready(self) -> bool:
+        """Whether a read of the body would give something, its end or its error."""
+        self.start()
+        return self.settled and (self._error is not None or self._response is None or self._response.ready())
+
     async def _compare(self, response: HttpResponse) -> None:
-        if not self._comparable or self._seen_status not in (None, response.status):
+        if not self._comparable or self._seen_status != response.status:
             raise HttpError(INCOMPLETE)
         left, repeated = self._seen_bytes, hashlib.sha256()
         while left:
@@ -204,6 +210,8 @@ class HttpCall:
         while True:
             try:
                 self._response = await self._client.send(self._request, self._body)
+                if self._seen_status is not None:
+                    await self._compare(self._response)
                 return
             except HttpError as error:
                 if not self._try_again(error, attempts):
@@ -235,6 +243,8 @@ class ResponseArrived(Pollable):
         self._call = call
 
     def ready(self) -> bool:
+        # Asked in live mode only. A guest takes a pollable that is ready for a `get` that gives something.
+        self._call.start()
         return self._call.settled
 
     async def wait(self) -> None:

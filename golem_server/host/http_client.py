@@ -171,14 +171,15 @@ class HttpResponse:
         self._pulling: asyncio.Task[None] | None = None
         self._error: HttpError | None = None
 
-    @property
     def ready(self) -> bool:
         """Whether `take` gives something, or the end."""
-        return bool(self._piece) or self._error is not None or self._at_end
+        if not self._at_hand:
+            self._pull()
+        return self._at_hand
 
     def take(self, length: int) -> bytes | None:
         """Up to `length` bytes of the body, b"" if none are at hand, None at its end. Raises HttpError."""
-        if not self._piece and self._error is None and not self._at_end:
+        if not self._at_hand:
             self._pull()
         if self._piece:
             taken = bytes(self._piece[:length])
@@ -190,8 +191,7 @@ class HttpResponse:
 
     async def wait(self) -> None:
         """Return when `take` gives something, or the end."""
-        while not self.ready:
-            self._pull()
+        while not self.ready():
             if self._pulling is not None:
                 await asyncio.wait({self._pulling})
 
@@ -202,6 +202,10 @@ class HttpResponse:
             self._pulling = None
         self._piece = memoryview(b"")
         self._response.close()
+
+    @property
+    def _at_hand(self) -> bool:
+        return bool(self._piece) or self._error is not None or self._at_end
 
     @property
     def _at_end(self) -> bool:
@@ -217,7 +221,7 @@ class HttpResponse:
             self._error = translated(error, receiving=True)
             return
         self._arrived(arrived)
-        if not self.ready:
+        if not self._at_hand:
             self._pulling = asyncio.ensure_future(self._receive())
 
     async def _receive(self) -> None:

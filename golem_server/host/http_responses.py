@@ -7,6 +7,7 @@ it has told the guest of the end or of an error.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -192,23 +193,16 @@ async def _counted(taking: Any) -> Value:
 
 
 class _BytesArrived(Pollable):
-    """Ready when a response's body has something to read, or has ended. While unsent, a read sends the request."""
+    """Ready when a response's body has something to read, or has ended."""
 
     def __init__(self, call: HttpCall) -> None:
         self._call = call
 
     def ready(self) -> bool:
-        if self._call.ended:
-            return True
-        try:
-            response = self._call.ready_response()
-        except HttpError:
-            return True
-        return response is None or response.ready
+        return self._call.ended or self._call.body_ready()
 
     async def wait(self) -> None:
         if self.ready():
             return
-        response = self._call.ready_response()
-        if response is not None:
-            await response.wait()
+        with contextlib.suppress(HttpError):
+            await (await self._call.response()).wait()

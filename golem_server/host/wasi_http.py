@@ -405,7 +405,7 @@ async def handle(context: WorkerContext, request_handle: int, options_handle: in
     sent = _timed(request, tuple(headers), options or RequestOptions(), client.settings)
     call = HttpCall(context, client, begin, sent, request.body)
     if await context.settle_replay():
-        call.start()
+        call.send()
     return ("ok", context.resources.add(FutureResponse(call)))
 
 
