@@ -11,6 +11,9 @@ a host call waits, or at the epoch deadline. What follows is decided here:
 - the deadline, and no host call: the guest computes. It goes on in the pool until it is done, calls the host, is
   interrupted, or others want the thread.
 
+A slice that begins with a long list to be moved into the guest runs in the pool too: wasmtime converts lists value by
+value, 30 ms for a mebibyte, and asks no epoch meanwhile.
+
 Everything wasmtime was given by address (arguments, result, error, the flag of the host call) lies in memory that
 belongs to the fiber and outlives the future. Deleting an unfinished future unwinds the guest, in any state but one: a
 slice that is running in the pool, which ends within two ticks and is waited for.
@@ -103,6 +106,7 @@ class Fiber:
         self.dead = False
         """Whether the store can be entered no more: after a trap, an exception, a cancellation or `close`."""
         self.in_pool = False
+        self.bulk = False
         self.host_calls = 0
         self._closed = False
         self._polling = False
@@ -206,6 +210,9 @@ class Fiber:
 
     def run_slice(self) -> bool:
         """Poll on this thread until the guest is done (True), waits or has used up its slice."""
+        if self.bulk:
+            self.host_calls = 0  # which makes `run` go to the pool
+            return False
         engine = self.engine
         engine.begin_inline()
         self._polling = True
@@ -249,6 +256,7 @@ class Fiber:
 
     async def _run_in_pool(self) -> bool:
         self._stop = False
+        self.bulk = False
         self.in_pool = True
         cancelled: asyncio.CancelledError | None = None
         try:
@@ -289,6 +297,7 @@ class Fiber:
     def finish(self) -> None:
         """The future is done: free it, and raise what went wrong."""
         del STORES[self._context]
+        self.bulk = False
         future_delete(self._future)
         self._future = 0
         for word in self._owned_arguments:

@@ -194,6 +194,7 @@ class Instance(Fiber):
         try:
             function.converters.lower_parameters(arguments, function.arguments, self)
         except BaseException:
+            self.bulk = False
             for word in function.owned_arguments:
                 val_delete(word << 3)
             raise

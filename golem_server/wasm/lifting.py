@@ -29,6 +29,9 @@ from golem_server.wasm.native import BYTES, WORDS, view
 class Handles(Protocol):
     """Turns resource handles into numbers and back, for one store."""
 
+    bulk: bool
+    """Set when a long list of numbers has been lowered: wasmtime will take milliseconds to move it."""
+
     def lift_handle(self, pointer: int, type: HandleType) -> int:
         """The number of a wasmtime_component_resource_any_t; an owned host resource leaves wasmtime's table."""
         ...

@@ -83,6 +83,9 @@ _INTEGERS: dict[Primitive, tuple[int, int, int]] = {
 _BYTES_CHUNK = 2048  # values at a time, see lifting
 _BYTES_TEMPLATE = (bytes([_U8]) + bytes(31)) * _BYTES_CHUNK
 
+_BULK = 1 << 15
+"""From so many values on a list is `bulk`: about a millisecond of wasmtime's time."""
+
 _SEQUENCES = (list, tuple)
 _MISSING: Any = object()
 
@@ -243,6 +246,8 @@ def _lower_bytes(value: Value, word: int, handles: Handles) -> None:
     if not isinstance(value, bytes):
         value = _to_bytes(value)
     size = len(value)
+    if size >= _BULK:
+        handles.bulk = True
     list_new_uninit((word + 1) << 3, size)
     data = WORDS[word + 2]
     values = bytearray(_BYTES_TEMPLATE[: 32 * size])
@@ -269,8 +274,10 @@ def _to_bytes(value: Value) -> bytes:
     return bytes(items)
 
 
-def _new_list(word: int, count: int) -> int:
+def _new_list(word: int, count: int, handles: Handles) -> int:
     """Make the value a list of empty values; gives the word index of its first."""
+    if count >= _BULK:
+        handles.bulk = True
     list_new_uninit((word + 1) << 3, count)
     data = WORDS[word + 2]
     if count:
@@ -294,7 +301,7 @@ def _list_of_any(type: ListType) -> Lower:
         if not isinstance(value, _SEQUENCES):
             raise _mismatch("list", value)
         items = cast("list[Any]", value)
-        at = _new_list(word, len(items))
+        at = _new_list(word, len(items), handles)
         index = 0
         try:
             for item in items:
@@ -324,7 +331,7 @@ def _numbers(element: Primitive, code: str, size: int, each: Lower) -> Lower:
                     pass  # the slow path finds which
                 else:
                     count = len(numbers)
-                    first = _new_list(word, count)
+                    first = _new_list(word, count, handles)
                     WORDS[first : first + 4 * (count - 1) + 1 : 4] = memoryview(new_array("Q", [kind]) * count)
                     at = (first + 1) * 8 // size
                     items[at : at + (count - 1) * step + 1 : step] = memoryview(numbers)

@@ -169,6 +169,21 @@ async def test_a_mebibyte_crosses_both_ways(guests: Guests) -> None:
         assert await instance.call(None, "relay", [data, PAD]) == data
 
 
+async def test_a_long_list_is_moved_beside_the_loop(guests: Guests) -> None:
+    instance = await guests.start(echo_component(ListType(Primitive.U8)), HostFunctions(mirror=slow_mirror))
+    hops: list[bool] = []
+    slices = instance._pool_slices  # pyright: ignore[reportPrivateUsage]
+
+    def counted() -> bool:
+        hops.append(True)
+        return slices()
+
+    instance._pool_slices = counted  # pyright: ignore[reportPrivateUsage]
+    data = os.urandom(1 << 17)
+    assert await instance.call(None, "relay", [data, PAD]) == data
+    assert len(hops) >= 2  # once for the argument, once for the host function's result
+
+
 async def test_parameters_and_results_are_described(guests: Guests) -> None:
     instance = await guests.start(echo_component(ORDER), HostFunctions(mirror=mirror))
     pad = TupleType((Primitive.U64,) * 17)
