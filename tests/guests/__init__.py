@@ -12,8 +12,9 @@ import wasmtime
 
 from tests.guests.component_text import Guest
 from tests.guests.crash import CRASH
+from tests.guests.small import SMALL
 
-TEXT_GUESTS: dict[str, Guest] = {"crash": CRASH}
+TEXT_GUESTS: dict[str, Guest] = {"crash": CRASH} | SMALL
 """All guests that `build` knows."""
 
 

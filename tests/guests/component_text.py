@@ -23,6 +23,7 @@ from tests.guests.echo import MEMORY
 from tests.guests.imports import INTERFACES, Import, Interface
 
 _OPTIONS = "(memory (core memory $mem)) (realloc (core func $realloc))"
+_BUILTINS = ("new", "rep", "drop")
 _CALL = re.compile(r"\(call \$([a-z0-9-]+\.[a-z0-9-]+)")
 
 
@@ -33,7 +34,8 @@ class Guest:
     `core` are the fields of the core module, which exports a function for each key of `functions`; its value is the
     component type's fields (`(param "n" u64) (result string)`). `types` are named types of the exported interface and
     `resources` its resource types; as WIT wants, both are known by `$name` in `functions`. A resource named `cart` has
-    the core imports `$cart.new` (representation to handle), `$cart.rep`, and its destructor is exported as `cart.drop`.
+    the core functions `$cart.new` (representation to handle), `$cart.rep` and `$cart.drop` (of a handle), and the
+    module exports its destructor as `cart.drop`.
     """
 
     interface: str
@@ -45,7 +47,7 @@ class Guest:
     def text(self) -> str:
         """The component as text."""
         labels = sorted(set(_CALL.findall(self.core)))
-        own = {f"{resource}.{builtin}" for resource in self.resources for builtin in ("new", "rep")}
+        own = {f"{resource}.{builtin}" for resource in self.resources for builtin in _BUILTINS}
         imports = [_import(label) for label in labels if label not in own]
         parts = ["(component $guest"]
         parts += _instances(imports)
@@ -74,14 +76,15 @@ class Guest:
                 (alias core export $destructor-of-{resource} "drop" (core func $drop-{resource}))
                 (type ${resource} (resource (rep i32) (dtor (core func $drop-{resource}))))
                 (core func ${resource}.new (canon resource.new ${resource}))
-                (core func ${resource}.rep (canon resource.rep ${resource}))"""
+                (core func ${resource}.rep (canon resource.rep ${resource}))
+                (core func ${resource}.drop (canon resource.drop ${resource}))"""
             ]
         return parts
 
     def _module(self, imports: list[Import]) -> str:
-        own = [f"{resource}.{builtin}" for resource in self.resources for builtin in ("new", "rep")]
+        own = [f"{resource}.{builtin}" for resource in self.resources for builtin in _BUILTINS]
         signatures = {imported.label: imported.core for imported in imports}
-        signatures |= dict.fromkeys(own, "(param i32) (result i32)")
+        signatures |= {name: "(param i32)" if name.endswith(".drop") else "(param i32) (result i32)" for name in own}
         names = list(signatures)
         exports = [f'(export "{name}" (func ${name}))' for name in names]
         lines = ["(core module $module"]

@@ -139,6 +139,9 @@ class PlainHost:
 
         return self.own(write)
 
+    def exit_exit(self, status: Value) -> None:
+        raise Exited(0 if status[0] == "ok" else 1)
+
     def exit_exit_with_code(self, code: int) -> None:
         raise Exited(code)
 
