@@ -134,7 +134,6 @@ class WorkerContext:
         self._atomic_keys = 0
         self._logs_to_suppress: Counter[tuple[int, str, str]] | None = None
         self._open_writes: list[int] = []
-        self._due_ends: list[int] = []
         if cursor is not None and cursor.finished:
             self._go_live()
 
@@ -263,11 +262,6 @@ class WorkerContext:
             await cursor.load()
             if cursor.finished:
                 self._go_live()
-            if self._due_ends:
-                due, self._due_ends = self._due_ends, []
-                for begin in due:
-                    self.end_remote_write_soon(begin)
-                return await self._settled()
         return self._cursor
 
     def append(self, entry: Entry) -> int:
@@ -280,8 +274,6 @@ class WorkerContext:
     async def take(self, kind: type[Entry]) -> Entry:
         """Consume the next entry in replay, which must be of this kind."""
         cursor = self._cursor
-        if self._due_ends:
-            cursor = await self._settled()
         if cursor is None:
             raise InternalBug("there is no replay to take entries from")
         entry = await cursor.expect(kind)
@@ -442,7 +434,7 @@ class WorkerContext:
         """Close the remote write that began at `begin`, for callers that cannot wait, such as the drop of a handle.
 
         Live, the entry is written at once and becomes durable with the next commit, which is started. In replay it is
-        consumed at once if it is in memory, else before the guest's next entry. So the order of entries is the same.
+        consumed at once. It is always in memory then: when replay met the beginning, it read on until it saw the end.
         """
         if begin in self._open_writes:
             self._open_writes.remove(begin)
@@ -450,13 +442,11 @@ class WorkerContext:
         if cursor is None:
             self.append(EndRemoteWrite(timestamp=self.now_ms(), begin_index=begin))
             self.oplog.commit_soon()
-        elif not cursor.ready:
-            self._due_ends.append(begin)
-        else:
-            entry = cursor.take()
-            if not isinstance(entry, EndRemoteWrite) or entry.begin_index != begin:
-                raise UnexpectedOplogEntry(f"EndRemoteWrite({begin})", describe(entry))
-            self._consumed(cursor)
+            return
+        entry = cursor.take() if cursor.ready else None
+        if not isinstance(entry, EndRemoteWrite) or entry.begin_index != begin:
+            raise UnexpectedOplogEntry(f"EndRemoteWrite({begin})", describe(entry))
+        self._consumed(cursor)
 
     async def _go_live_skipping_after(self, begin: int) -> None:
         """Go live and let later replays skip what was recorded after `begin` by the attempt that was cut off."""
