@@ -202,7 +202,13 @@ def _compile_binary(engine: Engine, wasm: bytes) -> int:
     cell = native.Cell(1)
     error = native.component_new(engine.address, wasm, len(wasm), cell.address)
     if error:
-        raise InvalidComponent(f"The component cannot be compiled: {native.take_message(error)}")
+        message = native.take_message(error)
+        if "component model async" in message:
+            raise InvalidComponent(
+                "The component uses asynchronous WIT (async functions, streams or futures, as in WASI 0.3), which this "
+                f"server does not run: build it for WASI 0.2. {message}"
+            )
+        raise InvalidComponent(f"The component cannot be compiled: {message}")
     return native.WORDS[cell.word]
 
 

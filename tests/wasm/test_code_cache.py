@@ -137,6 +137,12 @@ async def test_what_cannot_be_compiled_is_refused_each_time(engine: Engine, tmp_
     assert (await cache.load("a", Store())).wasm_hash == "a"
 
 
+async def test_asynchronous_components_are_refused_with_advice(engine: Engine, tmp_path: Path) -> None:
+    wasm = binary('(component (import "s" (func (param "a" (stream u8)))))')
+    with pytest.raises(InvalidComponent, match="build it for WASI 0.2"):
+        await CodeCache(engine, tmp_path).load("a", Store(wasm))
+
+
 async def test_a_caller_that_gives_up_does_not_stop_the_others(engine: Engine, tmp_path: Path) -> None:
     cache, store = CodeCache(engine, tmp_path), Store()
     impatient = asyncio.create_task(cache.load("a", store))
