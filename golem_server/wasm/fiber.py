@@ -24,7 +24,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from typing import Any, cast
 
 from golem_server.model.errors import InternalBug
@@ -105,6 +105,8 @@ class Fiber:
         self.context = context
         self.dead = False
         """Whether the store can be entered no more: after a trap, an exception, a cancellation or `close`."""
+        self.before_pool: Callable[[], Awaitable[None]] | None = None
+        """Awaited on the loop each time the guest is about to leave it: it has run for longer than a slice, or will."""
         self.in_pool = False
         self.bulk = False
         self.host_calls = 0
@@ -234,13 +236,13 @@ class Fiber:
                 await self._answer(call)
             elif self.host_calls:
                 await asyncio.sleep(0)
-            elif await self._run_in_pool():
-                return
             else:
+                if self.before_pool is not None:
+                    await self.before_pool()
+                if not self._closed and await self._run_in_pool():
+                    return
                 continue
-            if self._closed:
-                continue
-            if self.run_slice():
+            if not self._closed and self.run_slice():
                 return
 
     async def _answer(self, call: HostCall) -> None:

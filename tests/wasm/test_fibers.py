@@ -269,6 +269,21 @@ async def test_busy_guests_compute_at_the_same_time(guests: Guests, engine: Engi
     assert both.is_set()
 
 
+async def test_the_owner_is_told_before_a_guest_leaves_the_loop(guests: Guests) -> None:
+    instance = await guests.start(BUSY, HostFunctions(add=add))
+    told: list[bool] = []
+
+    async def note() -> None:
+        await asyncio.sleep(0)
+        told.append(instance.in_pool)
+
+    instance.before_pool = note
+    await instance.call(None, "sum", [10])
+    assert told == []
+    await instance.call(None, "spin", [20_000_000])
+    assert told[0] is False
+
+
 async def test_a_host_function_never_runs_in_a_pool_thread(guests: Guests) -> None:
     threads: list[int] = []
 
