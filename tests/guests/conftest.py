@@ -11,16 +11,17 @@ from golem_server.wasm.code_cache import CodeCache
 from golem_server.wasm.engine import Engine
 from golem_server.wasm.instance import Instance, Limits
 from golem_server.wasm.linking import LinkedComponent
+from tests.guests.languages import CODE_CACHE
 from tests.guests.plain_host import PlainHost
 
 Start = Callable[[bytes, PlainHost], Awaitable[Instance]]
 
 
 @pytest.fixture(scope="session")
-def guest_code(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, CodeCache]]:
-    """One engine and code cache for all guests."""
+def guest_code() -> Iterator[tuple[Engine, CodeCache]]:
+    """One engine and code cache for all guests. What was compiled is kept between runs: languages take their time."""
     engine = Engine()
-    cache = CodeCache(engine, tmp_path_factory.mktemp("code"))
+    cache = CodeCache(engine, CODE_CACHE)
     yield engine, cache
     cache.close()
     engine.close()

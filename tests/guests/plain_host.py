@@ -44,6 +44,7 @@ class PlainHost:
     files: dict[str, bytes] = field(default_factory=dict[str, bytes])
     stdout: bytes = b""
     stderr: bytes = b""
+    logged: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
     requests: list[Request] = field(default_factory=list[Request])
     promises: dict[int, bytes | None] = field(default_factory=dict[int, "bytes | None"])
     live: dict[int, Any] = field(default_factory=dict[int, Any])
@@ -78,6 +79,9 @@ class PlainHost:
     def wall_clock_now(self) -> Value:
         self.seconds += 1
         return {"seconds": self.seconds, "nanoseconds": 5}
+
+    def insecure_seed_insecure_seed(self) -> Value:
+        return (next(self.randoms), next(self.randoms))
 
     def monotonic_clock_now(self) -> int:
         return self.waited
@@ -125,7 +129,23 @@ class PlainHost:
         self.live[stream](contents)
         return ("ok", None)
 
+    def output_stream_check_write(self, stream: int) -> Value:
+        return ("ok", 4096)
+
+    def output_stream_write(self, stream: int, contents: bytes) -> Value:
+        self.live[stream](contents)
+        return ("ok", None)
+
+    def output_stream_blocking_flush(self, stream: int) -> Value:
+        return ("ok", None)
+
     # wasi:cli
+
+    def environment_get_environment(self) -> Value:
+        return []
+
+    def environment_get_arguments(self) -> Value:
+        return []
 
     def stdout_get_stdout(self) -> int:
         def write(contents: bytes) -> None:
@@ -144,6 +164,11 @@ class PlainHost:
 
     def exit_exit_with_code(self, code: int) -> None:
         raise Exited(code)
+
+    # wasi:logging
+
+    def logging_log(self, level: str, context: str, message: str) -> None:
+        self.logged.append((level, context, message))
 
     # wasi:filesystem
 
