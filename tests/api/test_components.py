@@ -1,0 +1,145 @@
+"""Components: upload, look up, update, download, delete, in all forms that clients use."""
+
+from __future__ import annotations
+
+import json
+from uuid import uuid4
+
+import pytest
+
+from tests.api.guest import API, guest
+from tests.api.server import COMPONENTS, Client
+
+
+def test_a_component_is_told_in_the_words_of_all_generations(client: Client) -> None:
+    name = f"shop {uuid4()}"
+    created = client.create(name=name)
+    assert created["componentId"] == created["id"] == created["versionedComponentId"]["componentId"]
+    assert created["componentName"] == name
+    assert created["componentVersion"] == created["revision"] == 0
+    assert created["componentSize"] == len(guest())
+    (interface,) = created["metadata"]["exports"]
+    assert interface["name"] == API
+    assert {
+        "name": "echo-u64",
+        "parameters": [{"name": "v", "typ": {"type": "U64"}}],
+        "result": {"typ": {"type": "U64"}},
+        "results": [{"name": None, "typ": {"type": "U64"}}],
+    } in interface["functions"]
+    assert client.get(f"/v1/components/{created['id']}").ok() == created
+    assert client.get(f"/v1/components/{created['id']}/revisions/0").ok() == created
+    encoded = name.replace(" ", "%20")
+    assert client.get(f"{COMPONENTS}/{encoded}").ok() == created
+    assert created in client.get(COMPONENTS).ok()
+    assert created in client.get(COMPONENTS, x_golem_cli_version="1.5.9").ok()["values"]
+
+
+def test_the_binary_comes_back_as_it_was_uploaded(client: Client) -> None:
+    created = client.create(guest("download"))
+    answer = client.get(f"/v1/components/{created['id']}/revisions/0/wasm")
+    assert (answer.status, answer.body) == (200, guest("download"))
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["content-length"] == str(len(guest("download")))
+    client.get(f"/v1/components/{created['id']}/revisions/1/wasm").refused(404)
+    for revision in ("-1", "x", "1.5", "9" * 19):
+        client.get(f"/v1/components/{created['id']}/revisions/{revision}/wasm").refused(400, "revision")
+
+
+def test_a_component_of_the_newer_form_has_a_strict_name_and_variables(client: Client) -> None:
+    name = f"it:c{uuid4().hex}"
+    metadata = json.dumps({"componentName": name, "env": {"A": "1"}, "agentTypes": [], "plugins": []})
+    created = client.form("POST", COMPONENTS, {"metadata": metadata, "componentWasm": guest()}).ok()
+    assert (created["componentName"], created["env"]) == (name, {"A": "1"})
+    again = client.form("POST", COMPONENTS, {"metadata": metadata, "componentWasm": guest()})
+    again.refused(409, name, "COMPONENT_NAME_ALREADY_EXISTS")
+    loose = json.dumps({"componentName": "No Namespace"})
+    client.form("POST", COMPONENTS, {"metadata": loose, "componentWasm": guest()}).refused(400, "namespace:name")
+
+
+def test_the_oldest_form_may_carry_variables(client: Client) -> None:
+    parts = {
+        "name": f"old-{uuid4()}",
+        "component": guest(),
+        "componentType": "Durable",
+        "env": '{"keyValues":{"A":""}}',
+    }
+    assert client.form("POST", COMPONENTS, parts).ok()["env"] == {"A": ""}
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"fileOptions": {"/a": {"permissions": "read-only"}}},
+        {"plugins": [{"environmentPluginGrantId": "x"}]},
+        {"dynamicLinking": {"a": {}}},
+        {"agentTypeProvisionConfigs": {"a": {"env": {"A": "1"}}}},
+        {"env": {"A=B": "1"}},
+        {"env": {"A": "\0"}},
+        {"env": {"A": 1}},
+        {"componentName": 1},
+    ],
+)
+def test_what_cannot_be_done_is_refused_where_it_is_asked_for(client: Client, metadata: dict[str, object]) -> None:
+    text = json.dumps({"componentName": f"it:c{uuid4().hex}", **metadata})
+    client.form("POST", COMPONENTS, {"metadata": text, "componentWasm": guest()}).refused(400)
+
+
+@pytest.mark.parametrize("part", [{"files": b"PK"}, {"componentType": "Ephemeral"}, {"dynamicLinking": '{"a":1}'}])
+def test_parts_that_cannot_be_honoured_are_refused(client: Client, part: dict[str, bytes | str]) -> None:
+    client.form("POST", COMPONENTS, {"name": f"c-{uuid4()}", "component": guest(), **part}).refused(400, "available")
+
+
+def test_an_update_adds_a_revision_and_workers_keep_theirs(client: Client) -> None:
+    component = client.component()
+    assert client.call(f"{component}/workers/old", "increment").ok()["result"]["value"] == 1
+    updated = client.form("PATCH", component, {"component": guest("second")}).ok()
+    assert updated["revision"] == 1
+    assert client.get(f"{component}/revisions/0").ok()["wasmHash"] != updated["wasmHash"]
+    assert client.call(f"{component}/workers/old", "increment").ok()["result"]["value"] == 2
+    assert client.get(f"{component}/workers/old").ok()["componentRevision"] == 0
+    client.call(f"{component}/workers/new", "increment").ok()
+    assert client.get(f"{component}/workers/new").ok()["componentRevision"] == 1
+
+
+def test_an_update_of_the_newer_form_says_which_revision_it_knows(client: Client) -> None:
+    component = client.component()
+    metadata = json.dumps({"currentRevision": 0, "env": {"B": "2"}})
+    updated = client.form("PATCH", component, {"metadata": metadata}).ok()
+    assert (updated["revision"], updated["env"]) == (1, {"B": "2"})
+    client.form("PATCH", component, {"metadata": metadata}).refused(409, "Concurrent update", "CONCURRENT_UPDATE")
+    client.form("PATCH", component, {"metadata": "{}"}).refused(400, "currentRevision")
+    client.form("PATCH", component, {"metadata": "{"}).refused(400)
+    wasm = {"metadata": json.dumps({"currentRevision": 1}), "newComponentWasm": guest("third")}
+    assert client.form("PATCH", component, wasm).ok()["componentSize"] == len(guest("third"))
+
+
+@pytest.mark.parametrize(("headers", "status"), [({}, 200), ({"x-golem-cli-version": "1.5.9"}, 204)])
+def test_a_deleted_component_and_its_workers_cannot_be_reached(
+    client: Client, headers: dict[str, str], status: int
+) -> None:
+    component = client.component()
+    worker = f"{component}/workers/w"
+    client.invoke(f"{worker}/invoke", "spin").ok()
+    client.send("DELETE", f"{component}?current_revision=7", headers=headers).refused(409)
+    answer = client.send("DELETE", f"{component}?current_revision=0", headers=headers)
+    assert (answer.status, answer.body) == (status, b"{}" if status == 200 else b"")
+    client.get(component).refused(404, "not found", "COMPONENT_NOT_FOUND")
+    client.get(worker).refused(404, "not found", "COMPONENT_NOT_FOUND")
+    client.call(worker, "increment").refused(404, "not found", "COMPONENT_NOT_FOUND")
+    client.get(f"{component}/workers").refused(404)
+    client.get(f"{component}/revisions/0/wasm").refused(404)
+    client.send("DELETE", component).refused(404)
+
+
+def test_what_does_not_exist_is_not_found(client: Client) -> None:
+    unknown = uuid4()
+    client.get(f"/v1/envs/{unknown}/components").refused(404, str(unknown), "ENVIRONMENT_NOT_FOUND")
+    client.get(f"/v1/envs/{unknown}/components/a:b").refused(404)
+    client.form("POST", f"/v1/envs/{unknown}/components", {"name": "x", "component": guest()}).refused(404)
+    for name in ("a:b", "a%3Ab", "%00", "a%2Fb", "x" * 300):
+        client.get(f"{COMPONENTS}/{name}").refused(404, code="COMPONENT_NOT_FOUND")
+    client.get(f"{COMPONENTS}/%FF").refused(400, "UTF-8")
+    client.get(f"/v1/components/{unknown}").refused(404, str(unknown), "COMPONENT_NOT_FOUND")
+    client.get(f"/v1/components/{unknown}/revisions/0").refused(404)
+    client.get("/v1/components/not-a-uuid").refused(400, "expected a UUID")
+    client.get("/v1/envs/not-a-uuid/components").refused(400, "expected a UUID")
