@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
+from blake3 import blake3
 
 from golem_server.wasm.code_cache import CodeCache
 from golem_server.wasm.engine import Engine
@@ -37,7 +37,7 @@ async def start(guest_code: tuple[Engine, CodeCache]) -> AsyncIterator[Start]:
         async def fetch() -> bytes:
             return wasm
 
-        compiled = await cache.load(hashlib.sha256(wasm).hexdigest(), fetch)
+        compiled = await cache.load(blake3(wasm).hexdigest(), fetch)
         limits = Limits(memory_bytes=64 << 20)
         instance = await Instance.create(LinkedComponent(engine, compiled, host), host, limits)
         instances.append(instance)

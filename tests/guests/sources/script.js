@@ -1,4 +1,5 @@
-// A guest in JavaScript that counts, looks at the clock, draws random numbers and logs. QuickJS has no console.
+// A guest in JavaScript that counts, looks at the clock, draws random numbers and logs. QuickJS has no console, and its
+// Math.random was seeded when the component was built: every instance draws the same numbers, and asks no host for them.
 
 import logging from "wasi:logging/logging";
 
