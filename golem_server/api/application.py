@@ -1,6 +1,7 @@
 """The HTTP application: the routes of all rooms of the API, and the layers around them.
 
-From outside to inside: CORS, the error boundary, then either the invocation route or the framework with the rest.
+An invocation goes straight to its route, but for one that a page of a browser sends. Everything else passes, from
+outside to inside, CORS and the error boundary to the framework.
 """
 
 from __future__ import annotations
@@ -46,7 +47,10 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or run the lifespan."""
-        await self._edge(scope, receive, send)
+        if scope["type"] == "http" and Invocations.matches(scope) and not _comes_from_a_page(scope):
+            await self._invocations(scope, receive, send)
+        else:
+            await self._edge(scope, receive, send)
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" or scope["type"] == "websocket":
@@ -73,6 +77,12 @@ class Application:
         except Exception:
             if not started:
                 raise
+
+
+def _comes_from_a_page(scope: Scope) -> bool:
+    """Whether a browser asks for a page, which needs the headers of CORS in the answer."""
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    return any(name == b"origin" for name, _ in headers)
 
 
 def build_application(open_services: Callable[[], AbstractAsyncContextManager[ApiServices]]) -> Application:

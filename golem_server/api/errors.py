@@ -15,6 +15,7 @@ import msgspec
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from golem_server.model.errors import (
     Conflict,
@@ -118,6 +119,9 @@ def answer_of(error: Exception) -> ErrorAnswer | None:
         if error.status_code == 400:
             body["errors"] = [body["error"]]
         return ErrorAnswer(error.status_code, dict(error.headers or {}), _encode(body))
+    if isinstance(error, ClientDisconnect):
+        # Nobody is there to read it; what matters is that it does not count as a bug.
+        return answer_of(InvalidInput("The request ended before its body did"))
     return None
 
 

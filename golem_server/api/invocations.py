@@ -38,6 +38,7 @@ FORGET = b"invoke"
 
 _MAX_REMEMBERED = 10_000
 _MAX_REMEMBERED_QUERY = 500
+_RANDOM_BYTES = 16 * 256
 
 _encode = msgspec.json.Encoder().encode
 
@@ -86,6 +87,7 @@ class Invocations:
         self._workers: dict[tuple[bytes, bytes], WorkerId] = {}
         self._functions: dict[bytes, str] = {}
         self._signatures: dict[int, _Signature] = {}
+        self._random_keys = _RandomKeys()
 
     @staticmethod
     def matches(scope: Scope) -> bool:
@@ -136,7 +138,7 @@ class Invocations:
             resolved = (await executor.component_of(worker_id)).functions.resolve(function)
         signature = self._signature(resolved)
         invocation = Invocation(
-            _idempotency_key(headers),
+            _chosen_key(headers) or self._random_keys.next(),
             signature.function or function,
             signature.decode(body.params or [], worker_id),
         )
@@ -187,11 +189,27 @@ def _remember(known: dict[Any, Any], key: object, value: object) -> None:
     known[key] = value
 
 
-def _idempotency_key(headers: list[tuple[bytes, bytes]]) -> str:
-    """The key that the caller chose, or a random UUID of version 4."""
+class _RandomKeys:
+    """Random UUIDs of version 4 as text. The system is asked for randomness once for many: asking is what costs."""
+
+    def __init__(self) -> None:
+        self._digits = ""
+        self._at = 0
+
+    def next(self) -> str:
+        """A key that nobody has had before."""
+        at = self._at
+        if at == len(self._digits):
+            self._digits, at = os.urandom(_RANDOM_BYTES).hex(), 0
+        self._at = at + 32
+        digits = self._digits[at : at + 32]
+        variant = "89ab"[int(digits[16], 16) & 3]
+        return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+
+
+def _chosen_key(headers: list[tuple[bytes, bytes]]) -> str | None:
+    """The idempotency key that the caller chose."""
     for name, value in headers:
         if name == b"idempotency-key" and value:
             return value.decode("utf-8", "replace")
-    digits = os.urandom(16).hex()
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+    return None

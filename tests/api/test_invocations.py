@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -206,3 +206,19 @@ def test_the_answer_to_another_method_says_what_is_allowed(client: Client, worke
     answer = client.get(f"{worker}/invoke-and-await?function=x")
     answer.refused(405)
     assert answer.headers["allow"] == "POST"
+
+
+def test_a_page_of_another_site_may_invoke(client: Client, worker: str) -> None:
+    path = f"{worker}/invoke-and-await?function=golem:it/api.{{increment}}"
+    answer = client.post(path, {}, {"origin": "https://elsewhere.example"})
+    assert answer.ok()["result"]["value"] == 1
+    assert answer.headers["access-control-allow-origin"] == "https://elsewhere.example"
+
+
+def test_an_invocation_without_a_key_gets_a_random_one(client: Client, worker: str) -> None:
+    for _ in range(20):
+        client.call(worker, "increment").ok()
+    entries = [item["entry"] for item in client.get(f"{worker}/oplog").ok()["entries"]]
+    keys = [entry["idempotencyKey"] for entry in entries if entry["type"] == "ExportedFunctionInvoked"]
+    assert len(set(keys)) == 20
+    assert all(UUID(key).version == 4 and str(UUID(key)) == key for key in keys)

@@ -106,6 +106,7 @@ def test_a_client_that_leaves_in_the_middle_leaves_nothing_behind(client: Client
     for _ in range(1000):
         client.get("/healthcheck").ok()
         if not list(server.application.framework.state.services.uploads.iterdir()):
+            assert b'golem_errors_total{kind="request"}' not in client.get("/metrics").body
             return
     raise AssertionError("the upload's file is still there")
 
