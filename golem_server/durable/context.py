@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CoroutineType
@@ -35,12 +36,10 @@ from golem_server.model.oplog import (
     EndRemoteWrite,
     Entry,
     HostCall,
-    Jump,
     Log,
     LogLevel,
     NoOp,
     PersistenceLevel,
-    Region,
     RetryPolicy,
     SetRetryPolicy,
 )
@@ -61,6 +60,10 @@ class WorkerServices(Protocol):
 
     async def complete_promise(self, promise: PromiseId, data: bytes) -> bool:
         """Complete a promise and wake its worker. False if it was complete before. Raises NotFound."""
+        ...
+
+    def promises_held(self, worker_id: WorkerId) -> AbstractAsyncContextManager[None]:
+        """While this is entered no promise of the worker is completed through this server."""
         ...
 
     async def wait_for_promise(self, promise: PromiseId) -> None:
@@ -131,6 +134,7 @@ class WorkerContext:
         self._cursor = cursor
         self._position = cursor.position if cursor is not None else oplog.last_index
         self._atomic_regions: list[int] = []
+        self._lapsed_regions: set[int] = set()
         self._atomic_keys = 0
         self._logs_to_suppress: Counter[tuple[int, str, str]] | None = None
         self._open_writes: list[int] = []
@@ -189,6 +193,12 @@ class WorkerContext:
     def close(self) -> None:
         """Give up whatever the instance holds outside, because the instance is given up."""
         self.resources.close()
+
+    def invocation_ended(self) -> None:
+        """The invocation has its result, which was told or is about to be: no atomic region can undo it any more."""
+        self.current_key = ""
+        self._lapsed_regions.update(self._atomic_regions)
+        self._atomic_regions.clear()
 
     # --- Recorded calls
 
@@ -457,9 +467,7 @@ class WorkerContext:
         self._go_live()
         self._logs_to_suppress = None
         if left:
-            end = self.oplog.last_index + 1
-            self.oplog.append(Jump(timestamp=self.now_ms(), jump=Region(begin + 1, end)))
-            await self.oplog.commit()
+            await self.oplog.jump(begin + 1, self.now_ms())
 
     # --- Atomic regions, jumps, persistence
 
@@ -479,9 +487,10 @@ class WorkerContext:
 
     async def end_atomic_region(self, begin: int) -> None:
         """Close the atomic region that `begin_atomic_region` gave this index to."""
-        if begin not in self._atomic_regions:
+        if begin in self._atomic_regions:
+            self._atomic_regions.remove(begin)
+        elif begin not in self._lapsed_regions:
             raise InvalidWorkerRequest(f"no atomic region began at index {begin}")
-        self._atomic_regions.remove(begin)
         if await self._settled() is not None:
             await self.take(EndAtomicRegion)
         else:
@@ -505,9 +514,7 @@ class WorkerContext:
             raise PermanentFailure(f"Attempted to jump forward in oplog to index {index}")
         if index < 1 or in_regions(self.oplog.status.skipped_regions, index):
             raise PermanentFailure(f"Attempted to jump to a deleted region in oplog to index {index}")
-        end = self.oplog.last_index + 1
-        self.oplog.append(Jump(timestamp=self.now_ms(), jump=Region(index + 1, end)))
-        await self.oplog.commit()
+        await self.oplog.jump(index + 1, self.now_ms())
         raise RestartWorker()
 
     async def set_persistence_level(self, level: PersistenceLevel) -> None:

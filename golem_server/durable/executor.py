@@ -11,7 +11,7 @@ import asyncio
 import logging
 import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeVar
 from uuid import uuid4
 
@@ -20,8 +20,9 @@ from golem_server.durable.ports import WorkerComponent
 from golem_server.durable.promises import Promises
 from golem_server.durable.runtime import Runtime
 from golem_server.durable.scheduler import Scheduler
+from golem_server.durable.stopping import StopKind, WorkerClosed
 from golem_server.durable.unloading import Unloading
-from golem_server.durable.worker import StopKind, Worker, WorkerClosed
+from golem_server.durable.worker import Worker
 from golem_server.model.errors import (
     GolemError,
     InvalidWorkerRequest,
@@ -47,10 +48,13 @@ T = TypeVar("T")
 MAX_OPLOG_PAGE = 100
 """Entries in one page of an oplog (reference: durability, section 2)."""
 
-CREATE_PROMISE = "golem:api::create_promise"
+CREATE_PROMISE = "golem::api::create_promise"
 """The recorded name of the call that creates a promise; guests of 1.2.5 have a NoOp entry in its place."""
 
 _WAITING = (WorkerStatus.RUNNING, WorkerStatus.SUSPENDED, WorkerStatus.RETRYING, WorkerStatus.INTERRUPTED)
+
+_RECOVERED = (WorkerStatus.RUNNING, WorkerStatus.RETRYING, WorkerStatus.SUSPENDED, WorkerStatus.IDLE)
+"""Who is started without being asked when there is work: not those that somebody stopped, and not those that ended."""
 
 
 class Executor(WorkerServices):
@@ -103,7 +107,10 @@ class Executor(WorkerServices):
                 raise WorkerAlreadyExists(worker_id)
             stored, component = await self._create(worker_id, arguments, environment)
             worker = self._adopt(stored, component)
-        await worker.start()
+        try:
+            await worker.start()
+        except WorkerClosed:
+            log.info("worker %s was stopped while it was created", worker_id)
         return stored
 
     async def find(self, worker_id: WorkerId) -> StoredWorker:
@@ -202,8 +209,12 @@ class Executor(WorkerServices):
             raise PreviousInvocationExited
         if status in (WorkerStatus.RUNNING, WorkerStatus.RETRYING):
             raise InvalidWorkerRequest(f"Worker {worker_id} is not suspended, interrupted or idle")
-        worker = await self._load(worker_id)
-        await worker.start()
+        while True:
+            worker = await self._load(worker_id)
+            try:
+                return await worker.start()
+            except WorkerClosed:
+                continue
 
     async def oplog(self, worker_id: WorkerId, first: int, count: int) -> tuple[list[tuple[int, Entry]], int]:
         """Entries from index `first` on, at most 100, and the last index. Raises WorkerNotFound."""
@@ -226,12 +237,17 @@ class Executor(WorkerServices):
         """
         number = await self._number(promise.worker_id)
         await self._check_created(number, promise)
-        first = await self._runtime.promises.complete(number, promise.oplog_index, data)
+        async with self._promises.held(promise.worker_id):
+            first = await self._runtime.promises.complete(number, promise.oplog_index, data)
         self._promises.completed(promise)
         stored = await self.find(promise.worker_id)
         if stored.columns.status in _WAITING:
             (await self._load(promise.worker_id)).wake()
         return first
+
+    def promises_held(self, worker_id: WorkerId) -> AbstractAsyncContextManager[None]:
+        """While this is entered no promise of the worker is completed through this server."""
+        return self._promises.held(worker_id)
 
     async def wait_for_promise(self, promise: PromiseId) -> None:
         """Return when the promise is complete."""
@@ -385,6 +401,8 @@ class Executor(WorkerServices):
             (await self._load(stored.worker.worker_id)).wake()
         except GolemError as error:
             log.warning("worker %s could not be woken: %s", stored.worker.worker_id, error)
+        except Exception:
+            log.exception("worker %s could not be woken", stored.worker.worker_id)
 
     async def _recover(self) -> None:
         """Start what was at work when the last run ended, a few at a time. One that cannot start stops no other."""
@@ -396,6 +414,8 @@ class Executor(WorkerServices):
                     await (await self._load(stored.worker.worker_id)).start()
                 except (GolemError, WorkerClosed) as error:
                     log.warning("worker %s could not be recovered: %s", stored.worker.worker_id, error)
+                except Exception:
+                    log.exception("worker %s could not be recovered", stored.worker.worker_id)
 
         after: WorkerNumber | None = None
         while True:
@@ -406,7 +426,8 @@ class Executor(WorkerServices):
                 continue
             async with asyncio.TaskGroup() as group:
                 for stored in page.workers:
-                    group.create_task(recover(stored))
+                    if stored.columns.status in _RECOVERED:
+                        group.create_task(recover(stored))
             if page.next is None:
                 return
             after = page.next
@@ -418,12 +439,12 @@ class Executor(WorkerServices):
             for worker_id in list(self._lost):
                 try:
                     stored = await self._runtime.store.find_worker(worker_id)
-                    if stored is not None and (stored.columns.status in _WAITING[:3] or stored.columns.pending_count):
+                    if stored is not None and stored.columns.status in _RECOVERED:
                         (await self._load(worker_id)).wake()
                 except Unavailable:
                     break
-                except GolemError as error:
-                    log.warning("worker %s could not be recovered: %s", worker_id, error)
+                except Exception:
+                    log.exception("worker %s could not be recovered", worker_id)
                 self._lost.pop(worker_id, None)
 
     def _in_background(self, work: Awaitable[None]) -> None:

@@ -123,7 +123,7 @@ class Incarnation:
             self._stop_commits()
         self._runtime.metrics.host_calls(context.host_calls - began, replay=not context.is_live)
         if not await context.settle_replay():
-            context.current_key = ""
+            context.invocation_ended()
             entry = await context.take(InvocationFinished)
             assert isinstance(entry, InvocationFinished)
             if not same_value(entry.result, result):
@@ -135,7 +135,7 @@ class Incarnation:
             InvocationFinished(timestamp=context.now_ms(), result=result, component_revision=self.component.revision)
         )
         await self._oplog.commit()
-        context.current_key = ""
+        context.invocation_ended()
         return index, result
 
     async def _call(self, bound: _Bound, parameters: Sequence[Value], entering: Callable[[], None] | None) -> Value:

@@ -7,12 +7,14 @@ happened; whoever needs an entry to be durable awaits `commit` (reference: durab
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from golem_server.durable.ports import OplogStore
+from golem_server.durable.replay import fold_oplog
 from golem_server.model.ids import WorkerNumber
-from golem_server.model.oplog import EncodedEntry, Entry, encode_entry
-from golem_server.model.status import StatusRecord
-from golem_server.model.workers import OplogBatch
+from golem_server.model.oplog import EncodedEntry, Entry, Jump, Region, Revert, encode_entry
+from golem_server.model.status import StatusRecord, merge_region
+from golem_server.model.workers import OplogBatch, WorkerStatus
 
 BACK_PRESSURE_ENTRIES = 4096
 """Buffered entries above which a guest that only makes local calls has to wait for a commit."""
@@ -24,14 +26,17 @@ BACK_PRESSURE_BYTES = 4 << 20
 class WorkerOplog:
     """Appends to one worker's oplog and keeps its status record, the fold, in step.
 
-    `wake_at` goes with each commit: when the scheduler is to start the worker, or None.
+    `wake_at` is when the scheduler is to start the worker, or None. It goes with each commit as long as the worker
+    is suspended: what it waits for may come while something else is written.
     """
 
-    def __init__(self, store: OplogStore, number: WorkerNumber, status: StatusRecord) -> None:
+    def __init__(
+        self, store: OplogStore, number: WorkerNumber, status: StatusRecord, wake_at: int | None = None
+    ) -> None:
         self._store = store
         self.number = number
         self.status = status
-        self.wake_at: int | None = None
+        self.wake_at = wake_at
         self._buffer: list[EncodedEntry] = []
         self._buffered_bytes = 0
         self._committed = status.last_index
@@ -49,6 +54,11 @@ class WorkerOplog:
         return self._committed
 
     @property
+    def failure(self) -> BaseException | None:
+        """Why nothing can be written any more, or None."""
+        return self._broken
+
+    @property
     def full(self) -> bool:
         """Whether so much is buffered that the guest should wait for a commit."""
         return len(self._buffer) > BACK_PRESSURE_ENTRIES or self._buffered_bytes > BACK_PRESSURE_BYTES
@@ -62,6 +72,32 @@ class WorkerOplog:
         self.status.apply(index, entry)
         return index
 
+    async def jump(self, start: int, timestamp: int) -> None:
+        """Let replay skip everything from index `start` on, the Jump entry that says so included. Durable on return."""
+        await self._drop(start, lambda region: Jump(timestamp=timestamp, jump=region))
+
+    async def revert(self, start: int, timestamp: int) -> None:
+        """Let everything from index `start` on never have happened. Durable on return."""
+        await self._drop(start, lambda region: Revert(timestamp=timestamp, dropped_region=region))
+
+    async def _drop(self, start: int, entry_for: Callable[[Region], Entry]) -> None:
+        """Append an entry that changes what counts, with the status that the whole oplog has then."""
+        while True:
+            await self.commit()
+            last = self._committed
+            entry = entry_for(Region(start, last + 1))
+            skipped = merge_region(self.status.skipped_regions, Region(start, last + 1))
+            deleted = self.status.deleted_regions
+            if isinstance(entry, Revert):
+                deleted = merge_region(deleted, entry.dropped_region)
+            status = await fold_oplog(self._store, self.number, last, skipped, deleted)
+            # Meanwhile an invocation may have been queued; then its entry belongs before this one.
+            if self.status.last_index == last:
+                break
+        self.status = status
+        self.append(entry)
+        await self.commit()
+
     async def commit(self) -> None:
         """Make everything appended so far durable.
 
@@ -74,6 +110,7 @@ class WorkerOplog:
                 raise self._broken
             if self._flight is None:
                 self._flight = asyncio.ensure_future(self._write())
+                self._flight.add_done_callback(_retrieve)
             await asyncio.shield(self._flight)
 
     def commit_soon(self) -> None:
@@ -94,7 +131,7 @@ class WorkerOplog:
             number=self.number,
             first_index=self._committed + 1,
             entries=entries,
-            columns=self.status.columns(self.wake_at),
+            columns=self.status.columns(self.wake_at if self.status.status is WorkerStatus.SUSPENDED else None),
         )
         try:
             await self._store.append(batch)

@@ -50,12 +50,17 @@ class OplogStore(Protocol):
         """Workers that were at work when the last run ended: Running, Retrying, or with pending invocations."""
         ...
 
-    async def workers_to_wake(self, before: int, count: int) -> list[StoredWorker]:
-        """Workers whose `wake_at` is at or before the time (milliseconds since the epoch), the earliest first."""
+    async def workers_to_wake(
+        self, before: int, count: int, after: tuple[int, WorkerNumber] | None = None
+    ) -> list[StoredWorker]:
+        """Workers whose `wake_at` is at or before the time (milliseconds since the epoch), the earliest first.
+
+        `after` is the `wake_at` and number of the last one of the page before.
+        """
         ...
 
-    async def next_wake(self) -> int | None:
-        """The earliest `wake_at` of all workers."""
+    async def next_wake(self, after: int = -1) -> int | None:
+        """The earliest `wake_at` of all workers that comes after the time."""
         ...
 
 
@@ -63,7 +68,10 @@ class PromiseStore(Protocol):
     """The data of completed promises, by worker and oplog index of the promise."""
 
     async def complete(self, number: WorkerNumber, oplog_index: int, data: bytes) -> bool:
-        """Store the data; the first one wins. False if the promise was complete before."""
+        """Store the data; the first one wins. False if the promise was complete before.
+
+        Together with it, a worker that is suspended gets 0 as its `wake_at`: after a crash it is woken all the same.
+        """
         ...
 
     async def get(self, number: WorkerNumber, oplog_index: int) -> bytes | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from weakref import WeakValueDictionary
 
-from golem_server.model.ids import PromiseId
+from golem_server.model.ids import PromiseId, WorkerId
 
 
 class Promises:
@@ -14,6 +15,16 @@ class Promises:
 
     def __init__(self) -> None:
         self._waiting: dict[PromiseId, list[asyncio.Future[None]]] = {}
+        self._held: WeakValueDictionary[WorkerId, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def held(self, worker_id: WorkerId) -> AsyncGenerator[None]:
+        """Keep others from completing promises of the worker, or the worker from suspending."""
+        lock = self._held.get(worker_id)
+        if lock is None:
+            lock = self._held[worker_id] = asyncio.Lock()
+        async with lock:
+            yield
 
     @asynccontextmanager
     async def waiting(self, promise: PromiseId) -> AsyncGenerator[asyncio.Future[None]]:

@@ -32,7 +32,7 @@ from golem_server.model.oplog import (
     Region,
     decode_entry,
 )
-from golem_server.model.status import StatusRecord, fold
+from golem_server.model.status import StatusRecord, fold_next
 from golem_server.model.workers import StoredEntry
 
 CHUNK_ENTRIES = 4096
@@ -140,8 +140,13 @@ class ReplayCursor:
         return await self._find(lambda entry: isinstance(entry, EndRemoteWrite) and entry.begin_index == begin)
 
     async def ends_atomic_region(self, begin: int) -> bool:
-        """Whether the atomic region that began at `begin` has its end ahead."""
-        return await self._find(lambda entry: isinstance(entry, EndAtomicRegion) and entry.begin_index == begin)
+        """Whether the atomic region that began at `begin` has its end ahead, or its invocation has."""
+        return await self._find(
+            lambda entry: (
+                isinstance(entry, InvocationFinished)
+                or (isinstance(entry, EndAtomicRegion) and entry.begin_index == begin)
+            )
+        )
 
     async def ends_unrecorded_zone(self) -> bool:
         """Whether the zone without persistence in which replay stands is closed ahead."""
@@ -217,15 +222,19 @@ class ReplayCursor:
         return bool(self._skipped) and self._skipped[0].start <= index
 
 
-async def fold_oplog(store: OplogStore, number: WorkerNumber, target: int) -> StatusRecord:
+async def fold_oplog(
+    store: OplogStore, number: WorkerNumber, target: int, skipped: Sequence[Region], deleted: Sequence[Region]
+) -> StatusRecord:
     """The status record, computed from entry 1 to `target`: for when a region has changed what counts."""
-    entries: list[tuple[int, Entry]] = []
-    while len(entries) < target:
-        chunk = await store.read(number, len(entries) + 1, min(CHUNK_ENTRIES, target - len(entries)))
+    record = StatusRecord()
+    while record.last_index < target:
+        first = record.last_index + 1
+        chunk = await store.read(number, first, min(CHUNK_ENTRIES, target - first + 1))
         if not chunk:
             raise InternalBug(f"oplog of worker {number} ends before index {target}")
-        entries.extend((stored.index, decode_entry(stored.kind, stored.data)) for stored in chunk)
-    return fold(entries)
+        for stored in chunk:
+            fold_next(record, stored.index, decode_entry(stored.kind, stored.data), skipped, deleted)
+    return record
 
 
 def describe(entry: Entry | None) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from golem_server.durable.runtime import Runtime
 from golem_server.model.errors import Unavailable
+from golem_server.model.ids import WorkerNumber
 from golem_server.model.workers import StoredWorker
 
 log = logging.getLogger(__name__)
@@ -39,8 +40,10 @@ class Scheduler:
         interval = self._runtime.settings.scheduler_interval
         while True:
             try:
-                await self._wake_due()
-                self._next = await self._runtime.store.next_wake()
+                now = self._now()
+                await self._wake_due(now)
+                # Those that are due stay so in the store until they have written something: no reason to hurry.
+                self._next = await self._runtime.store.next_wake(now)
             except Unavailable as error:
                 log.warning("suspended workers wait for the store: %s", error)
                 self._next = None
@@ -54,15 +57,14 @@ class Scheduler:
             except TimeoutError:
                 continue
 
-    async def _wake_due(self) -> None:
-        woken: set[int] = set()
+    async def _wake_due(self, now: int) -> None:
+        after: tuple[int, WorkerNumber] | None = None
         while True:
-            due = await self._runtime.store.workers_to_wake(self._now(), BATCH)
-            fresh = [stored for stored in due if stored.number not in woken]
-            for stored in fresh:
-                woken.add(stored.number)
+            due = await self._runtime.store.workers_to_wake(now, BATCH, after)
+            for stored in due:
                 await self._wake(stored)
-            if len(due) < BATCH or not fresh:
+                after = (stored.columns.wake_at or 0, stored.number)
+            if len(due) < BATCH:
                 return
 
     def _now(self) -> int:

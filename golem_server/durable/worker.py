@@ -11,7 +11,6 @@ builds the same worker again.
 from __future__ import annotations
 
 import asyncio
-import enum
 import logging
 import random
 from collections import deque
@@ -21,10 +20,11 @@ from golem_server.durable.context import WorkerServices
 from golem_server.durable.incarnation import Incarnation, load
 from golem_server.durable.oplog import WorkerOplog
 from golem_server.durable.ports import WorkerComponent
-from golem_server.durable.replay import History, describe, fold_oplog
+from golem_server.durable.replay import History, describe
 from golem_server.durable.retry import classify, delay_seconds, is_retriable
 from golem_server.durable.runtime import Runtime
 from golem_server.durable.signals import GuestExit, RestartWorker, SuspendWorker
+from golem_server.durable.stopping import StopKind, WorkerClosed, error_for_waiters
 from golem_server.model.errors import (
     FailedToResumeWorker,
     GolemError,
@@ -36,7 +36,6 @@ from golem_server.model.errors import (
     Unavailable,
     UnexpectedOplogEntry,
     WorkerCreationFailed,
-    WorkerDeleted,
     WorkerExited,
     WorkerInterrupted,
 )
@@ -58,19 +57,6 @@ from golem_server.model.workers import StoredWorker, WorkerStatus
 from golem_server.telemetry import InvocationOutcome
 
 log = logging.getLogger(__name__)
-
-
-class WorkerClosed(Exception):
-    """This object has left memory while somebody was about to use it: another one must be made."""
-
-
-class StopKind(enum.Enum):
-    """Why a worker is told to stop."""
-
-    INTERRUPT = "interrupt"
-    RESTART = "restart"
-    DELETE = "delete"
-    SHUTDOWN = "shutdown"
 
 
 class WorkerOwner(Protocol):
@@ -108,7 +94,9 @@ class Worker:
         self.number = stored.number
         self.created = stored.worker
         self.component = component
-        self.oplog = WorkerOplog(runtime.store, stored.number, decode_status(stored.columns.record))
+        self.oplog = WorkerOplog(
+            runtime.store, stored.number, decode_status(stored.columns.record), stored.columns.wake_at
+        )
         self.last_used = runtime.clock.monotonic()
         self.closed = False
         self._runtime = runtime
@@ -121,9 +109,10 @@ class Worker:
         self._results: dict[str, int] = {}
         self._results_known = False
         self._task: asyncio.Task[None] | None = None
+        self._begun = False
         self._stop: StopKind | None = None
-        self._stopped: asyncio.Future[None] | None = None
-        self._unheeded = False
+        self._heeded: StopKind | None = None
+        self._stopped: asyncio.Future[StopKind | None] | None = None
         self._starting: list[asyncio.Future[None]] = []
         self._users = 0
 
@@ -184,18 +173,18 @@ class Worker:
             if key in self._queued and not any(key == item.idempotency_key for item in self.status.pending):
                 # Its first caller only waits in memory; this one is promised that it will run.
                 self.oplog.append(PendingInvocation(timestamp=self._now(), invocation=invocation))
-            await self.oplog.commit()
+            await self._commit_for_caller()
             return None
         if len(self._queue) >= self._runtime.settings.max_pending_invocations:
             raise TooManyPending(f"Worker {self.id} has {len(self._queue)} pending invocations; try again later")
-        if self._task is not None or not wait:
+        if not wait or self._task is not None or self._queue or self.status.current_idempotency_key is not None:
             self.oplog.append(PendingInvocation(timestamp=self._now(), invocation=invocation))
         self._queue.append(invocation)
         self._queued.add(key)
         self._ensure_task()
         if wait:
             return await self._wait_for(key)
-        await self.oplog.commit()
+        await self._commit_for_caller()
         return None
 
     async def start(self) -> None:
@@ -212,24 +201,30 @@ class Worker:
 
     def wake(self) -> None:
         """Run again after a suspension or a crash, in the background."""
-        if self.status.status not in (WorkerStatus.FAILED, WorkerStatus.EXITED):
+        status = self.status.status
+        if status is WorkerStatus.SUSPENDED:
+            # Until something of what follows is written, a crash must find the worker due.
+            self.oplog.wake_at = 0
+        if status not in (WorkerStatus.FAILED, WorkerStatus.EXITED):
             self._ensure_task()
 
     async def interrupt(self, kind: StopKind) -> None:
         """Stop the worker and return when it has stopped and its oplog says so."""
-        if self._task is None:
-            await self._stop_without_task(kind)
-            return
-        if self._stopped is None:
-            self._stopped = asyncio.get_running_loop().create_future()
-        if self._stop is None or kind is StopKind.DELETE:
-            self._stop = kind
-        self._task.cancel()
-        await asyncio.shield(self._stopped)
-        if self._unheeded and not self.closed:
-            # The task had come to its end before it could see the command.
-            self._unheeded = False
-            await self._stop_without_task(kind)
+        while not self.closed:
+            if self._task is None:
+                await self._stop_without_task(kind)
+                return
+            if self._stopped is None:
+                self._stopped = asyncio.get_running_loop().create_future()
+                self._stop = kind
+                # A task that has not begun would end without noticing; it looks at the command first.
+                if self._begun:
+                    self._task.cancel()
+            # Another command may be under way, or the task may come to its end before it sees this one.
+            if await asyncio.shield(self._stopped) is kind:
+                break
+        if kind is StopKind.INTERRUPT and self.oplog.failure is not None:
+            raise self._store_failure()
 
     async def cancel_pending(self, key: str) -> bool:
         """Take an invocation out of the queue. False if it is not there (any more)."""
@@ -255,9 +250,12 @@ class Worker:
             self._task = asyncio.create_task(self._run(), name=f"worker {self.id}")
 
     async def _run(self) -> None:
+        self._begun = True
         try:
             while True:
                 try:
+                    if self._stop is not None:
+                        raise asyncio.CancelledError
                     if await self._work():
                         return
                 except asyncio.CancelledError:
@@ -265,21 +263,24 @@ class Worker:
                         raise
                     if self.closed:
                         return
+                except Unavailable as error:
+                    self._lose_store(error)
+                    return
                 except Exception as error:
                     log.exception("worker %s was given up", self.id)
                     self._give_up(WorkerCreationFailed(self.id, f"internal error: {type(error).__name__}"))
                     return
         finally:
             self._task = None
-            self._unheeded = self._stop is not None
+            self._begun = False
             self._stop = None
             self.last_used = self._runtime.clock.monotonic()
-            if self._stopped is not None and not self._stopped.done():
-                self._stopped.set_result(None)
-            self._stopped = None
+            self._command_done()
             if self.closed:
                 self._owner.worker_closed(self)
             else:
+                # An invocation may have been queued while the worker suspended.
+                self.oplog.commit_soon()
                 self._owner.worker_idle(self)
 
     async def _work(self) -> bool:
@@ -289,11 +290,13 @@ class Worker:
                 await self._load()
             while self._queue:
                 await self._execute(self._queue[0])
+                if self._incarnation is None:
+                    return False
             return True
         except SuspendWorker as suspension:
             return await self._suspend(suspension)
         except RestartWorker:
-            await self._restart_after_jump()
+            self._restart_after_jump()
             return False
         except GuestExit:
             await self._exit()
@@ -312,7 +315,6 @@ class Worker:
     async def _load(self) -> None:
         """Replay the oplog; an invocation that was not finished goes on live."""
         runtime = self._runtime
-        self.oplog.wake_at = None
         # What was still buffered when the last incarnation ended has happened: replay must see it.
         await self.oplog.commit()
         revision = self.status.component_revision
@@ -345,7 +347,11 @@ class Worker:
         try:
             index, result = await incarnation.execute(invocation)
         except InvalidInput as error:
-            if any(reference.idempotency_key == key for reference in self.status.pending):
+            if self.status.current_idempotency_key == key:
+                # It was found too late, with the call begun. The caller is wrong, not the worker.
+                self._drop_instance()
+                await self.oplog.revert(self.status.current_started_index, self._now())
+            elif any(reference.idempotency_key == key for reference in self.status.pending):
                 self.oplog.append(CancelPendingInvocation(timestamp=self._now(), idempotency_key=key))
                 await self.oplog.commit()
             self._fail(key, error)
@@ -363,28 +369,25 @@ class Worker:
     # --- What can end a run
 
     async def _suspend(self, suspension: SuspendWorker) -> bool:
-        self.oplog.append(Suspend(timestamp=self._now()))
-        self.oplog.wake_at = suspension.wake_at
-        try:
-            await self.oplog.commit()
-        except Unavailable as error:
-            self._lose_store(error)
-            return True
         self._drop_instance()
+        # A promise may have been completed after the guest looked. Meanwhile none is: from the entry on a completion
+        # marks the worker to be woken, in the same transaction.
+        async with self._services.promises_held(self.id):
+            for promise in suspension.promises:
+                if await self._services.promise_data(promise) is not None:
+                    return False
+            self.oplog.append(Suspend(timestamp=self._now()))
+            self.oplog.wake_at = suspension.wake_at
+            await self.oplog.commit()
         self._settle_starting(None)
-        # A promise may have been completed after the guest looked and before the entry was there to be woken by.
-        for promise in suspension.promises:
-            if await self._services.promise_data(promise) is not None:
-                return False
         self._owner.worker_suspended(self, suspension.wake_at)
         if not self._waiters and not self._queue and not self._users:
             self._close()
         return True
 
-    async def _restart_after_jump(self) -> None:
+    def _restart_after_jump(self) -> None:
         """Build the instance again behind a jump; what the jump dropped counts no more."""
         self._drop_instance()
-        self.oplog.status = await fold_oplog(self._runtime.store, self.number, self.oplog.committed_index)
         self._results.clear()
         self._results_known = False
         current = self.status.current_idempotency_key
@@ -449,17 +452,19 @@ class Worker:
         was_running = self.status.status in (WorkerStatus.RUNNING, WorkerStatus.RETRYING, WorkerStatus.SUSPENDED)
         self._drop_instance()
         await self.oplog.settle()
+        self._heeded = kind
         if kind is StopKind.RESTART:
             self._results_known = False
-            if self._stopped is not None and not self._stopped.done():
-                self._stopped.set_result(None)
-            self._stopped = None
+            self._command_done()
+            return True
+        if kind is StopKind.LOST:
+            self._lose_store(self._store_failure())
             return True
         if kind is StopKind.INTERRUPT and (was_running or self._queue):
             self.oplog.append(Interrupted(timestamp=self._now()))
         if kind is not StopKind.DELETE:
             await self._commit_or_lose()
-        self._fail_all(_error_for_waiters(kind))
+        self._fail_all(error_for_waiters(kind))
         self._close()
         return True
 
@@ -471,12 +476,34 @@ class Worker:
         )
         if kind is StopKind.INTERRUPT and suspended_or_retrying:
             self.oplog.append(Interrupted(timestamp=self._now()))
-            self.oplog.wake_at = None
-            await self.oplog.commit()
         if kind is StopKind.RESTART:
             return
-        self._fail_all(_error_for_waiters(kind))
+        if kind is StopKind.LOST:
+            self._lose_store(self._store_failure())
+            return
+        if kind is not StopKind.DELETE and not await self._commit_or_lose():
+            raise self._store_failure()
+        self._fail_all(error_for_waiters(kind))
         self._close()
+
+    def _command_done(self) -> None:
+        """Tell whoever gave a command what was done: that command, or nothing, as there was nothing to stop."""
+        heeded, self._heeded = self._heeded, None
+        if self._stopped is not None:
+            self._stopped.set_result(heeded)
+            self._stopped = None
+
+    def _store_failure(self) -> Unavailable:
+        failure = self.oplog.failure
+        return failure if isinstance(failure, Unavailable) else Unavailable("The store cannot be reached")
+
+    async def _commit_for_caller(self) -> None:
+        try:
+            await self.oplog.commit()
+        except Unavailable:
+            # The guest may not notice for long, and would keep the worker from being loaded anew.
+            await self.interrupt(StopKind.LOST)
+            raise
 
     async def _commit_or_lose(self) -> bool:
         try:
@@ -551,11 +578,3 @@ class Worker:
 
     def _now(self) -> int:
         return self._runtime.clock.now_ns() // 1_000_000
-
-
-def _error_for_waiters(kind: StopKind) -> GolemError:
-    if kind is StopKind.DELETE:
-        return WorkerDeleted()
-    if kind is StopKind.SHUTDOWN:
-        return Unavailable("The server is shutting down; try again with the same idempotency key")
-    return WorkerInterrupted()

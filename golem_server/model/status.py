@@ -150,17 +150,32 @@ def fold(entries: Iterable[tuple[int, Entry]]) -> StatusRecord:
             deleted.append(entry.dropped_region)
     record = StatusRecord()
     for index, entry in listed:
-        if in_regions(deleted, index) and not isinstance(entry, PendingInvocation | CancelPendingInvocation | Revert):
-            record.last_index = index
-            if isinstance(entry, InvocationStarted):
-                record.pending = [item for item in record.pending if not _same(item, entry)]
-        elif in_regions(skipped, index) and not isinstance(entry, Jump) and not entry.hint:
-            record.last_index = index
-            if isinstance(entry, InvocationStarted):
-                record.pending = [item for item in record.pending if not _same(item, entry)]
-        else:
-            record.apply(index, entry)
+        fold_next(record, index, entry, skipped, deleted)
     return record
+
+
+def fold_next(
+    record: StatusRecord, index: int, entry: Entry, skipped: Iterable[Region], deleted: Iterable[Region]
+) -> None:
+    """One step of `fold`, where `skipped` and `deleted` are the regions of all jumps and reverts, also later ones."""
+    if in_regions(deleted, index):
+        dropped = not isinstance(entry, PendingInvocation | CancelPendingInvocation | Revert)
+    else:
+        dropped = in_regions(skipped, index) and (not entry.hint or isinstance(entry, _DONE_AGAIN))
+        dropped = dropped and not isinstance(entry, Jump)
+    if not dropped:
+        record.apply(index, entry)
+        return
+    record.last_index = index
+    if isinstance(entry, InvocationStarted):
+        record.pending = [item for item in record.pending if not _same(item, entry)]
+    elif isinstance(entry, Jump):
+        # What was jumped over stays so, also when the jump itself was reverted.
+        record.skipped_regions = merge_region(record.skipped_regions, entry.jump)
+
+
+_DONE_AGAIN = (Log, GrowMemory, FilesystemStorageUsageUpdate, CreateResource, DropResource)
+"""Hints that come from the guest's own doing: what is jumped over is done again, and they with it."""
 
 
 def in_regions(regions: Iterable[Region], index: int) -> bool:

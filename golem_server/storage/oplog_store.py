@@ -52,8 +52,8 @@ _FIND = f"{_WORKER} WHERE component_id = $1 AND name = $2"
 _LIST = f"{_WORKER} WHERE component_id = $1 AND number > $2 ORDER BY number LIMIT $3"
 # The condition is the partial index's own: 0 is Running, 4 is Retrying.
 _RECOVER = f"{_WORKER} WHERE (status IN (0, 4) OR pending_count > 0) AND number > $1 ORDER BY number LIMIT $2"
-_WAKE = f"{_WORKER} WHERE wake_at <= $1 ORDER BY wake_at, number LIMIT $2"
-_NEXT_WAKE = "SELECT min(wake_at) FROM workers WHERE wake_at IS NOT NULL"
+_WAKE = f"{_WORKER} WHERE wake_at <= $1 AND (wake_at, number) > ($3, $4) ORDER BY wake_at, number LIMIT $2"
+_NEXT_WAKE = "SELECT min(wake_at) FROM workers WHERE wake_at > $1"
 _READ = """
 SELECT index, kind, timestamp, data, payload_hash FROM oplog
 WHERE worker = $1 AND index >= $2 ORDER BY index LIMIT $3
@@ -175,13 +175,18 @@ class PostgresOplogStore:
         """Workers that were at work when the last run ended: Running, Retrying, or with pending invocations."""
         return _page(await self._fetch(_RECOVER, after or 0, count + 1), count)
 
-    async def workers_to_wake(self, before: int, count: int) -> list[StoredWorker]:
-        """Workers whose `wake_at` is at or before the time (milliseconds since the epoch), the earliest first."""
-        return [_worker(row) for row in await self._fetch(_WAKE, before, count)]
+    async def workers_to_wake(
+        self, before: int, count: int, after: tuple[int, WorkerNumber] | None = None
+    ) -> list[StoredWorker]:
+        """Workers whose `wake_at` is at or before the time (milliseconds since the epoch), the earliest first.
 
-    async def next_wake(self) -> int | None:
-        """The earliest `wake_at` of all workers."""
-        return (await self._fetch(_NEXT_WAKE))[0][0]
+        `after` is the `wake_at` and number of the last one of the page before.
+        """
+        return [_worker(row) for row in await self._fetch(_WAKE, before, count, *(after or (-1, -1)))]
+
+    async def next_wake(self, after: int = -1) -> int | None:
+        """The earliest `wake_at` of all workers that comes after the time."""
+        return (await self._fetch(_NEXT_WAKE, after))[0][0]
 
     async def delete_worker(self, number: WorkerNumber) -> None:
         """Remove the worker's row, oplog, payloads and promises. Nothing happens where there is none."""

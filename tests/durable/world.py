@@ -109,13 +109,12 @@ class World:
         settings: ExecutorSettings | None = None,
         services: Mapping[type[Any], Any] | None = None,
         clock: Clock | None = None,
-        engine: Engine | None = None,
+        code: tuple[Engine, CodeCache] | None = None,
     ) -> None:
         self._watched = WatchedStore(store)
         self.store: OplogStore = self._watched
-        self._own_engine = engine is None
-        self.engine = Engine() if engine is None else engine
-        self._code = CodeCache(self.engine, folder / "code")
+        self._own_code = code is None
+        self.engine, self._code = _own_code(folder) if code is None else code
         self._functions = HostFunctions(interfaces)
         self._revisions: dict[ComponentId, list[Revision]] = {}
         self._linked: dict[str, LinkedComponent] = {}
@@ -142,13 +141,18 @@ class World:
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         await self.executor.stop(0)
-        self._code.close()
-        if self._own_engine:
+        if self._own_code:
+            self._code.close()
             self.engine.close()
 
-    async def component(self, text: str | bytes, environment: dict[str, str] | None = None) -> ComponentId:
+    async def component(
+        self,
+        text: str | bytes,
+        environment: dict[str, str] | None = None,
+        component_id: ComponentId | None = None,
+    ) -> ComponentId:
         """Add a component, from text or binary."""
-        component_id = ComponentId(uuid4())
+        component_id = component_id or ComponentId(uuid4())
         self._revisions[component_id] = []
         await self.update(component_id, text, environment)
         return component_id
@@ -229,12 +233,25 @@ class World:
         async with asyncio.timeout(20), self._watched.changed:
             await self._watched.changed.wait_for(lambda: self._watched.last_status.get(worker) is status)
 
+    async def until_written(self, worker: WorkerId, kind: type[Entry], count: int = 1) -> None:
+        """Wait until so many entries of a kind are committed."""
+        async with asyncio.timeout(20), self._watched.changed:
+            while await self.store.find_worker(worker) is None or count > sum(
+                isinstance(entry, kind) for entry in await self.entries(worker)
+            ):
+                await self._watched.changed.wait()
+
     async def crash(self, *, start: bool = True) -> None:
         """Lose everything in memory at once and start again on the same store."""
         await abandon(self.executor)
         self.executor = Executor(self.runtime)
         if start:
             await self.executor.start()
+
+
+def _own_code(folder: Path) -> tuple[Engine, CodeCache]:
+    engine = Engine()
+    return engine, CodeCache(engine, folder / "code")
 
 
 async def abandon(executor: Executor) -> None:

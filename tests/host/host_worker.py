@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from types import CoroutineType
@@ -87,6 +88,10 @@ class MemoryWorkers:
         async with self._completed:
             self._completed.notify_all()
         return True
+
+    def promises_held(self, worker_id: WorkerId) -> AbstractAsyncContextManager[None]:
+        """Nobody suspends."""
+        return nullcontext()
 
     async def wait_for_promise(self, promise: PromiseId) -> None:
         """Return when it is complete."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from golem_server.model.errors import OplogFenced, WorkerAlreadyExists
 from golem_server.model.ids import ComponentId, WorkerId, WorkerNumber
 from golem_server.model.oplog import EncodedEntry, Entry, decode_entry
@@ -67,16 +69,29 @@ class MemoryOplogStore:
         rows = [row for row in self._workers.values() if row.columns.status in at_work or row.columns.pending_count > 0]
         return _page(rows, after, count)
 
-    async def workers_to_wake(self, before: int, count: int) -> list[StoredWorker]:
+    async def workers_to_wake(
+        self, before: int, count: int, after: tuple[int, WorkerNumber] | None = None
+    ) -> list[StoredWorker]:
         """Workers whose time has come, the earliest first."""
-        due = [(row.columns.wake_at, row) for row in self._workers.values()]
-        listed = [(wake_at, row) for wake_at, row in due if wake_at is not None and wake_at <= before]
+        due = [
+            ((row.columns.wake_at, row.number), row)
+            for row in self._workers.values()
+            if row.columns.wake_at is not None
+        ]
+        listed = [(place, row) for place, row in due if place[0] <= before and (after is None or place > after)]
         return [row for _, row in sorted(listed, key=lambda pair: pair[0])][:count]
 
-    async def next_wake(self) -> int | None:
-        """The earliest time of all."""
+    async def next_wake(self, after: int = -1) -> int | None:
+        """The earliest time of all that comes after this one."""
         times = [row.columns.wake_at for row in self._workers.values()]
-        return min((time for time in times if time is not None), default=None)
+        return min((time for time in times if time is not None and time > after), default=None)
+
+    def mark_to_wake(self, number: WorkerNumber) -> None:
+        """Let the scheduler start a suspended worker, as a completed promise does."""
+        row = self._workers.get(number)
+        if row is not None and row.columns.status is WorkerStatus.SUSPENDED:
+            columns = msgspec.structs.replace(row.columns, wake_at=0)
+            self._workers[number] = StoredWorker(number=row.number, worker=row.worker, columns=columns)
 
     def cut(self, number: WorkerNumber, length: int) -> None:
         """Forget all entries behind index `length`, as if the process had been killed when that one was written."""

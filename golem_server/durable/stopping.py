@@ -1,0 +1,30 @@
+"""The ways in which a worker is told to stop, and what those hear who wait for it."""
+
+from __future__ import annotations
+
+import enum
+
+from golem_server.model.errors import GolemError, Unavailable, WorkerDeleted, WorkerInterrupted
+
+
+class WorkerClosed(Exception):
+    """This object has left memory while somebody was about to use it: another one must be made."""
+
+
+class StopKind(enum.Enum):
+    """Why a worker is told to stop. `LOST`: its oplog cannot be written any more."""
+
+    INTERRUPT = "interrupt"
+    RESTART = "restart"
+    DELETE = "delete"
+    SHUTDOWN = "shutdown"
+    LOST = "lost"
+
+
+def error_for_waiters(kind: StopKind) -> GolemError:
+    """What ends the invocations that somebody waits for."""
+    if kind is StopKind.DELETE:
+        return WorkerDeleted()
+    if kind is StopKind.SHUTDOWN:
+        return Unavailable("The server is shutting down; try again with the same idempotency key")
+    return WorkerInterrupted()
