@@ -47,6 +47,7 @@ from golem_server.model.status import StatusRecord, in_regions
 from golem_server.model.types import Value
 
 ServiceT = TypeVar("ServiceT")
+EntryT = TypeVar("EntryT", bound=Entry)
 
 NOT_REPEATABLE = "Non-idempotent remote write operation was not completed, cannot retry"
 
@@ -281,12 +282,17 @@ class WorkerContext:
             self._position = index
         return index
 
-    async def take(self, kind: type[Entry]) -> Entry:
-        """Consume the next entry in replay, which must be of this kind."""
+    async def take(self, kind: type[EntryT], check: Callable[[EntryT], None] | None = None) -> EntryT:
+        """Consume the next entry in replay, which must be of this kind.
+
+        `check` raises UnexpectedOplogEntry if it is not the one that is wanted: before replay is said to be over.
+        """
         cursor = self._cursor
         if cursor is None:
             raise InternalBug("there is no replay to take entries from")
         entry = await cursor.expect(kind)
+        if check is not None:
+            check(entry)
         self._consumed(cursor)
         return entry
 

@@ -334,15 +334,16 @@ class Executor(WorkerServices):
             if worker is not None:
                 return worker
             stored = await self._runtime.store.find_worker(worker_id)
-            if stored is not None:
-                component = await self._runtime.components.revision(
-                    worker_id.component_id, stored.columns.component_revision
-                )
-            elif create:
-                stored, component = await self._create(worker_id, [], {})
-            else:
+            if stored is None and create:
+                try:
+                    return self._adopt(*await self._create(worker_id, [], {}))
+                except WorkerAlreadyExists:
+                    # Another server was faster.
+                    stored = await self._runtime.store.find_worker(worker_id)
+            if stored is None:
                 raise WorkerNotFound(worker_id)
-            return self._adopt(stored, component)
+            revision = stored.columns.component_revision
+            return self._adopt(stored, await self._runtime.components.revision(worker_id.component_id, revision))
 
     async def _create(
         self, worker_id: WorkerId, arguments: list[str], environment: dict[str, str]

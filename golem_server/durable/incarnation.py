@@ -78,7 +78,6 @@ class Incarnation:
         try:
             while not await context.settle_replay():
                 entry = await context.take(InvocationStarted)
-                assert isinstance(entry, InvocationStarted)
                 outcome = await self._run(entry.invocation, None)
                 if outcome is not None:
                     finished(entry.invocation.idempotency_key, *outcome)
@@ -124,10 +123,12 @@ class Incarnation:
         self._runtime.metrics.host_calls(context.host_calls - began, replay=not context.is_live)
         if not await context.settle_replay():
             context.invocation_ended()
-            entry = await context.take(InvocationFinished)
-            assert isinstance(entry, InvocationFinished)
-            if not same_value(entry.result, result):
-                raise UnexpectedOplogEntry("InvocationFinished with the recorded result", "another result")
+
+            def check(entry: InvocationFinished) -> None:
+                if not same_value(entry.result, result):
+                    raise UnexpectedOplogEntry("InvocationFinished with the recorded result", "another result")
+
+            await context.take(InvocationFinished, check)
             return None
         if bound.creates_handle:
             self._resource_created(bound.resolved, result)

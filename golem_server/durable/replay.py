@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from golem_server.durable.ports import OplogStore
 from golem_server.model.errors import InternalBug, UnexpectedOplogEntry
@@ -36,6 +36,8 @@ from golem_server.model.status import StatusRecord, fold_next
 from golem_server.model.workers import StoredEntry
 
 CHUNK_ENTRIES = 4096
+
+EntryT = TypeVar("EntryT", bound=Entry)
 
 _Matcher: TypeAlias = Callable[[Entry], bool]
 
@@ -128,7 +130,7 @@ class ReplayCursor:
                 return None
         return self.take()
 
-    async def expect(self, kind: type[Entry]) -> Entry:
+    async def expect(self, kind: type[EntryT]) -> EntryT:
         """Consume the next entry, which must be of this kind. Raises UnexpectedOplogEntry."""
         entry = await self.next()
         if not isinstance(entry, kind):

@@ -8,7 +8,7 @@ from golem_server.durable.context import GuestSettings
 from golem_server.durable.retry import delay_seconds, is_retriable
 from golem_server.durable.signals import PermanentFailure, TransientFailure
 from golem_server.model.errors import InvocationFailed, PreviousInvocationFailed, WorkerExited
-from golem_server.model.oplog import Error, ErrorKind, RetryPolicy
+from golem_server.model.oplog import Error, ErrorKind, Log, RetryPolicy
 from golem_server.model.workers import WorkerStatus
 from tests.durable.conftest import OpenScripted
 from tests.durable.scripted import Scripted, error_of, quick
@@ -127,7 +127,7 @@ async def test_new_work_during_the_delay_waits_for_its_turn(open_scripted: OpenS
     first = scripted.begin(("answer", 1))
     await scripted.until(WorkerStatus.RETRYING)
     second = scripted.begin(("effect", 1))
-    assert await asyncio.gather(first, second)
+    await asyncio.gather(first, second)
     assert scripted.outside.effects == {1: 1}
 
 
@@ -135,5 +135,5 @@ async def test_log_lines_before_a_failure_are_not_repeated_by_the_attempts_after
     scripted.outside.answers[1] = [TransientFailure("busy"), TransientFailure("busy"), 1]
     await scripted.run(("print", 1), "random", ("print", 2), ("warn", 3), ("print", 2), ("answer", 1), ("print", 4))
     entries = await scripted.entries()
-    lines = [entry.message for entry in entries if type(entry).__name__ == "Log"]
+    lines = [entry.message for entry in entries if isinstance(entry, Log)]
     assert sorted(lines) == ["1\n", "2\n", "2\n", "3\n", "4\n"]

@@ -35,7 +35,7 @@ from golem_server.model.function_names import FunctionResolver
 from golem_server.model.ids import AccountId, ComponentId, EnvironmentId, WorkerId, WorkerNumber
 from golem_server.model.oplog import EncodedEntry, Entry, Invocation
 from golem_server.model.types import Value
-from golem_server.model.workers import NewWorker, OplogBatch, StatusColumns, WorkerStatus
+from golem_server.model.workers import NewWorker, OplogBatch, StatusColumns, StoredWorker, WorkerStatus
 from golem_server.telemetry import Metrics
 from golem_server.wasm.code_cache import CodeCache
 from golem_server.wasm.engine import Engine
@@ -70,7 +70,6 @@ class WatchedStore:
         self._ids: dict[WorkerNumber, WorkerId] = {}
         self.changed = asyncio.Condition()
         self.last_status: dict[WorkerId, WorkerStatus] = {}
-        self.find_worker = store.find_worker
         self.read = store.read
         self.list_workers = store.list_workers
         self.delete_worker = store.delete_worker
@@ -84,6 +83,13 @@ class WatchedStore:
         self._ids[number] = worker.worker_id
         await self._written(number, columns)
         return number
+
+    async def find_worker(self, worker_id: WorkerId) -> StoredWorker | None:
+        """Find, and remember the number: another server may have created the worker."""
+        stored = await self._store.find_worker(worker_id)
+        if stored is not None:
+            self._ids[stored.number] = worker_id
+        return stored
 
     async def append(self, batch: OplogBatch) -> None:
         """Append and tell the status."""
