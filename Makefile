@@ -2,6 +2,7 @@
 #
 #   make run      start the server on port 9881 (ARGS="--port 9000 ..." for its options)
 #   make test     run the tests (ARGS="tests/wasm -k echo" to choose)
+#   make soak     run the crash tests in the sizes of a release
 #   make lint     ruff, formatting, pyright
 #   make format   let ruff put the code in shape
 #   make bench    print the benchmarks (ARGS=... to choose)
@@ -14,7 +15,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SYNC := UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --frozen --quiet --inexact
 
-.PHONY: run test lint bench format clean
+.PHONY: run test soak lint bench format clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.runtime
@@ -22,6 +23,10 @@ run: $(VENV)/.runtime
 
 test: $(VENV)/.development
 	$(BIN)/python -m pytest $(ARGS)
+
+# The crash tests in the sizes of a release: takes an hour.
+soak: $(VENV)/.development
+	SOAK=1 $(BIN)/python -m pytest -s tests/crash $(ARGS)
 
 lint: $(VENV)/.development
 	$(BIN)/ruff check .

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from golem_server.clock import SystemClock
 from golem_server.durable.context import GuestSettings
 from golem_server.durable.executor import Executor
 from golem_server.durable.host_function import HostFunctions
-from golem_server.durable.ports import WorkerComponent
+from golem_server.durable.ports import OplogStore, WorkerComponent
 from golem_server.durable.runtime import ExecutorSettings, Runtime
 from golem_server.host.catalog import ALL
 from golem_server.host.filesystem_sandbox import FilesystemLimits
@@ -111,8 +111,13 @@ async def token(settings: Settings) -> TokenInfo:
 
 
 @asynccontextmanager
-async def running(settings: Settings, metrics: Metrics) -> AsyncGenerator[ApiServices]:
-    """Everything behind the routes, started; stopped in the opposite order at the end."""
+async def running(
+    settings: Settings, metrics: Metrics, observe: Callable[[OplogStore], OplogStore] = lambda store: store
+) -> AsyncGenerator[ApiServices]:
+    """Everything behind the routes, started; stopped in the opposite order at the end.
+
+    `observe` may put something between the executor and the oplog store; fault tests do.
+    """
     clock = SystemClock()
     data = settings.data_directory
     uploads = data / "uploads"
@@ -166,7 +171,7 @@ async def running(settings: Settings, metrics: Metrics) -> AsyncGenerator[ApiSer
 
         executor = Executor(
             Runtime(
-                store=oplogs,
+                store=observe(oplogs),
                 promises=PostgresPromiseStore(database),
                 components=components,
                 link=link,
