@@ -1,6 +1,7 @@
 # One command to a working desk. Needs Python 3.11+ (with venv) and make; everything else comes from the lock file.
 #
 #   make run      start the server on port 9881 (ARGS="--port 9000 ..." for its options)
+#   make examples build the components of the tutorial
 #   make test     run the tests (ARGS="tests/wasm -k echo" to choose)
 #   make soak     run the crash tests in the sizes of a release
 #   make lint     ruff, formatting, pyright
@@ -15,11 +16,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 SYNC := UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --frozen --quiet --inexact
 
-.PHONY: run test soak lint bench format clean
+.PHONY: run examples test soak lint bench format clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.runtime
 	$(BIN)/golem-server run $(ARGS)
+
+examples: $(VENV)/.runtime
+	$(BIN)/python examples/build.py
 
 test: $(VENV)/.development
 	$(BIN)/python -m pytest $(ARGS)
