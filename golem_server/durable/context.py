@@ -84,6 +84,20 @@ class GuestSettings:
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedFunction:
+    """A host function whose calls are recorded, under `name`.
+
+    `live(context, *arguments)` has the effect and gives the response, or a coroutine of it.
+    `request(context, *arguments)` gives what the oplog keeps of the arguments, for observers.
+    """
+
+    category: Category
+    name: str
+    request: Callable[..., Value]
+    live: Callable[..., Any]
+
+
 class WorkerContext:
     """The state of one loaded instance, as its host functions see and change it.
 
@@ -203,34 +217,26 @@ class WorkerContext:
 
     # --- Recorded calls
 
-    def recorded(
-        self,
-        category: Category,
-        function: str,
-        request_of: Callable[..., Value],
-        live: Callable[..., Any],
-        arguments: tuple[Value, ...],
-    ) -> Any:
+    def recorded(self, function: RecordedFunction, arguments: tuple[Value, ...]) -> Any:
         """Do a call that is recorded: its response, or a coroutine of it.
 
-        `live(context, *arguments)` has the effect and gives the response; `request_of(context, *arguments)` gives what
-        the oplog keeps of the arguments. Raises UnexpectedOplogEntry where replay meets something else.
+        Raises UnexpectedOplogEntry where replay meets something else.
         """
         self.host_calls += 1
         cursor = self._cursor
         if cursor is None:
-            if category <= Category.READ_REMOTE:
+            if function.category <= Category.READ_REMOTE:
                 if self.oplog.full:
-                    return self._recorded_after_commit(category, function, request_of, live, arguments)
-                response = live(self, *arguments)
+                    return self._recorded_after_commit(function, arguments)
+                response = function.live(self, *arguments)
                 if response.__class__ is CoroutineType:
-                    return self._recorded_later(category, function, request_of, response, arguments)
-                self._write_call(category, function, request_of(self, *arguments), response)
+                    return self._recorded_later(function, response, arguments)
+                self._write_call(function.category, function.name, function.request(self, *arguments), response)
                 return response
-            return self._remote_write(category, function, request_of, live, arguments)
-        if cursor.ready and (category != Category.WRITE_REMOTE or self.assume_idempotence):
-            return self._replayed(cursor, function)
-        return self._recorded_slowly(category, function, request_of, live, arguments)
+            return self._remote_write(function, arguments)
+        if cursor.ready and (function.category != Category.WRITE_REMOTE or self.assume_idempotence):
+            return self._replayed(cursor, function.name)
+        return self._recorded_slowly(function, arguments)
 
     async def durable(
         self, category: Category, function: str, request: Value, live: Callable[[], Any], begin_index: int | None = None
@@ -247,7 +253,7 @@ class WorkerContext:
             def effect(_context: WorkerContext) -> Any:
                 return live()
 
-            response = self.recorded(category, function, request_of, effect, ())
+            response = self.recorded(RecordedFunction(category, function, request_of, effect), ())
             return await response if response.__class__ is CoroutineType else response
         self.host_calls += 1
         cursor = await self._settled()
@@ -330,75 +336,49 @@ class WorkerContext:
         )
 
     async def _recorded_later(
-        self,
-        category: Category,
-        function: str,
-        request_of: Callable[..., Value],
-        pending: CoroutineType[Any, Any, Any],
-        arguments: tuple[Value, ...],
+        self, function: RecordedFunction, pending: CoroutineType[Any, Any, Any], arguments: tuple[Value, ...]
     ) -> Value:
         response = await pending
-        self._write_call(category, function, request_of(self, *arguments), response)
+        self._write_call(function.category, function.name, function.request(self, *arguments), response)
         return response
 
-    async def _recorded_after_commit(
-        self,
-        category: Category,
-        function: str,
-        request_of: Callable[..., Value],
-        live: Callable[..., Any],
-        arguments: tuple[Value, ...],
-    ) -> Value:
+    async def _recorded_after_commit(self, function: RecordedFunction, arguments: tuple[Value, ...]) -> Value:
         await self.oplog.commit()
-        response = live(self, *arguments)
+        response = function.live(self, *arguments)
         if response.__class__ is CoroutineType:
             response = await response
-        self._write_call(category, function, request_of(self, *arguments), response)
+        self._write_call(function.category, function.name, function.request(self, *arguments), response)
         return response
 
-    async def _remote_write(
-        self,
-        category: Category,
-        function: str,
-        request_of: Callable[..., Value],
-        live: Callable[..., Any],
-        arguments: tuple[Value, ...],
-    ) -> Value:
+    async def _remote_write(self, function: RecordedFunction, arguments: tuple[Value, ...]) -> Value:
         begin: int | None = None
         if not self.assume_idempotence:
             begin = self.append(BeginRemoteWrite(timestamp=self.now_ms()))
         await self.oplog.commit()
-        response = live(self, *arguments)
+        response = function.live(self, *arguments)
         if response.__class__ is CoroutineType:
             response = await response
-        self._write_call(category, function, request_of(self, *arguments), response)
+        self._write_call(function.category, function.name, function.request(self, *arguments), response)
         if begin is not None:
             self.append(EndRemoteWrite(timestamp=self.now_ms(), begin_index=begin))
         await self.oplog.commit()
         return response
 
-    async def _recorded_slowly(
-        self,
-        category: Category,
-        function: str,
-        request_of: Callable[..., Value],
-        live: Callable[..., Any],
-        arguments: tuple[Value, ...],
-    ) -> Value:
+    async def _recorded_slowly(self, function: RecordedFunction, arguments: tuple[Value, ...]) -> Value:
         """A recorded call in replay that has to read first, or that comes between a begin and an end."""
         cursor = await self._settled()
         if cursor is None:
             self.host_calls -= 1
-            response = self.recorded(category, function, request_of, live, arguments)
+            response = self.recorded(function, arguments)
             return await response if response.__class__ is CoroutineType else response
-        if category != Category.WRITE_REMOTE or self.assume_idempotence:
-            return self._replayed(cursor, function)
+        if function.category != Category.WRITE_REMOTE or self.assume_idempotence:
+            return self._replayed(cursor, function.name)
         begin = await self._replay_begin(BeginRemoteWrite)
         cursor = await self._settled()
         if cursor is None or not await cursor.ends_remote_write(begin):
             self._go_live()
             raise PermanentFailure(NOT_REPEATABLE)
-        response = self._replayed(cursor, function)
+        response = self._replayed(cursor, function.name)
         await self._replay_end(EndRemoteWrite)
         return response
 

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from types import CoroutineType
 from typing import Any, TypeAlias
 
-from golem_server.durable.context import WorkerContext
+from golem_server.durable.context import RecordedFunction, WorkerContext
 from golem_server.model.oplog import Category
 from golem_server.model.types import FunctionType, Value
 
@@ -58,11 +58,8 @@ class Recorded:
     """A recorded function while it is declared: it can be given a `finish`."""
 
     def __init__(self, category: Category, record: str, live: Implementation, request: RequestOf | None) -> None:
-        self._category = category
-        self._record = record
-        self._live = live
+        self._function = RecordedFunction(category, record, request or _request_from_parameters(live), live)
         self._finish: Implementation | None = None
-        self._request = request if request is not None else _request_from_parameters(live)
 
     def finish(self, function: Implementation) -> Implementation:
         """Let `function(context, response, *arguments)` make the guest's result of the response, in both modes."""
@@ -71,14 +68,7 @@ class Recorded:
 
     def __call__(self, context: WorkerContext, *arguments: Value) -> Any:
         """Do the call: record it in live mode, take it from the oplog in replay."""
-        live = self._live
-        result = context.recorded(
-            self._category,
-            self._record,
-            self._request,
-            live,
-            arguments,
-        )
+        result = context.recorded(self._function, arguments)
         if self._finish is None:
             return result
         if result.__class__ is CoroutineType:
