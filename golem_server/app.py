@@ -6,9 +6,10 @@ The command line calls four functions of it, one for each command; each gets the
 from __future__ import annotations
 
 import asyncio
+import resource
 import shutil
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from golem_server.durable.ports import OplogStore, WorkerComponent
 from golem_server.durable.runtime import ExecutorSettings, Runtime
 from golem_server.host.catalog import ALL
 from golem_server.host.filesystem_sandbox import FilesystemLimits
-from golem_server.host.http_client import HttpClient
+from golem_server.host.http_client import HttpClient, HttpSettings
 from golem_server.model.oplog import RetryPolicy
 from golem_server.registry.accounts import (
     DEFAULT_ACCOUNT_ID,
@@ -118,6 +119,7 @@ async def running(
 
     `observe` may put something between the executor and the oplog store; fault tests do.
     """
+    _allow_many_files()
     clock = SystemClock()
     data = settings.data_directory
     uploads = data / "uploads"
@@ -130,6 +132,7 @@ async def running(
         await database.open()
         stack.push_async_callback(database.close)
         blobs = PostgresBlobStore(database)
+        await blobs.delete_unfinished()
         oplogs = PostgresOplogStore(
             database,
             blobs,
@@ -161,7 +164,14 @@ async def running(
         )
         components = Components(registry, accounts, blobs, ComponentReader(code), clock)
 
-        http = HttpClient()
+        outgoing = settings.limits.outgoing_http
+        http = HttpClient(
+            HttpSettings(
+                connect_timeout=outgoing.connect_timeout.total_seconds(),
+                first_byte_timeout=outgoing.first_byte_timeout.total_seconds(),
+                max_open_requests=outgoing.concurrent,
+            )
+        )
         await http.start()
         stack.push_async_callback(http.close)
         worker_limits = settings.limits.worker
@@ -203,6 +213,14 @@ async def running(
             metrics=metrics,
             uploads=uploads,
         )
+
+
+def _allow_many_files() -> None:
+    """Let workers keep files and sockets open up to the machine's own limit; the usual soft one is small."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Some systems name no limit and yet allow none that large.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _executor_settings(settings: Settings) -> ExecutorSettings:

@@ -67,32 +67,12 @@ class WorkerLimits(SettingsGroup):
     """Linear memories in the worker's store."""
     stack: Size = Size(1 * _MIB)
     """Stack of the guest's own calls; deeper recursion traps."""
-    cpu_without_host_call: Duration = timedelta(seconds=10)
-    """How long a guest may compute without a host call before it is trapped."""
-    resource_handles: PositiveInt = 10_000
-    """Resource handles open at a time."""
     pending_invocations: PositiveInt = 1_000
     """Invocations that wait in the queue; one more is refused with status 429."""
-    promises: PositiveInt = 100_000
-    """Promises of one worker."""
-    schedules: PositiveInt = 10_000
-    """Scheduled invocations of one worker."""
     disk: Size = Size(1 * _GIB)
     """Bytes in the worker's file system."""
     files: PositiveInt = 10_000
     """Files and folders in the worker's file system."""
-    path_length: Size = Size(1_024)
-    """Bytes of a path that a guest names."""
-    read_per_call: Size = Size(1 * _MIB)
-    """Bytes that one read of a stream or file gives at most."""
-    random_per_call: Size = Size(64 * _KIB)
-    """Random bytes that one call gives at most."""
-    pollables_per_poll: PositiveInt = 1_024
-    """Pollables that one `poll` waits for at most."""
-    log_line: Size = Size(64 * _KIB)
-    """Bytes of one line that a guest logs or prints; the rest of a longer line is cut off."""
-    log_lines_per_second: PositiveInt = 1_000
-    """Lines that a guest logs or prints in a second; beyond it lines are sampled and counted."""
 
 
 class RequestLimits(SettingsGroup):
@@ -104,8 +84,6 @@ class RequestLimits(SettingsGroup):
     """Bytes of a JSON body."""
     json_depth: PositiveInt = 64
     """Depth of nested arrays and objects in a JSON body."""
-    page: PositiveInt = 100
-    """Entries in a page of an oplog or of a list of workers, where the request names no number."""
 
 
 class OplogLimits(SettingsGroup):
@@ -113,10 +91,6 @@ class OplogLimits(SettingsGroup):
 
     inline_payload: Size = Size(64 * _KIB)
     """Payloads up to this size are kept in the entry; larger ones go to the blob store by their hash."""
-    payload: Size = Size(64 * _MIB)
-    """A payload beyond this size fails the call that made it."""
-    warn_entries: PositiveInt = 10_000
-    """Entries after which the log advises a snapshot, since replay grows with them."""
 
 
 class OutgoingHttpLimits(SettingsGroup):
@@ -124,14 +98,10 @@ class OutgoingHttpLimits(SettingsGroup):
 
     concurrent: PositiveInt = 64
     """Requests that one worker has open at a time."""
-    first_byte_timeout: Duration = timedelta(seconds=30)
-    """Time for connecting and for the first byte of the response, where the guest sets none."""
-    response_body: Size = Size(32 * _MIB)
-    """Bytes of a response body."""
-    fields: PositiveInt = 1_000
-    """Header fields of a request or response."""
-    fields_size: Size = Size(64 * _KIB)
-    """Bytes of all header fields of a request or response."""
+    connect_timeout: Duration = timedelta(seconds=30)
+    """Time for connecting, where the guest sets none."""
+    first_byte_timeout: Duration = timedelta(minutes=10)
+    """Time until the first byte of the response, where the guest sets none; the default is Golem's."""
 
 
 class Limits(SettingsGroup):
@@ -146,14 +116,14 @@ class Limits(SettingsGroup):
 class RetryPolicy(SettingsGroup):
     """How often and when a failed invocation is tried again, unless the worker sets its own policy.
 
-    The defaults are Golem's. The delay before attempt n is `min_delay * multiplier ** (n - 1)`, at most `max_delay`,
+    The defaults are Golem's. The delay before retry n is `min_delay * multiplier ** (n - 1)`, at most `max_delay`,
     plus up to `jitter` of itself, drawn at random so that workers which failed together do not come back together.
     """
 
     max_attempts: PositiveInt = 3
-    """Attempts in all, the first one included."""
+    """Retries after the first failure."""
     min_delay: Duration = timedelta(milliseconds=100)
-    """Delay before the second attempt."""
+    """Delay before the first retry."""
     max_delay: Duration = timedelta(seconds=1)
     """The longest delay."""
     multiplier: float = Field(default=3.0, ge=1.0)
@@ -173,8 +143,6 @@ class ExecutorSettings(SettingsGroup):
 
     memory_budget: Size = Size(2 * _GIB)
     """Memory that loaded workers may use together; beyond it idle workers are unloaded, least recently used first."""
-    active_workers: PositiveInt = 1_024
-    """Workers that run at a time; further ones wait for their turn and are never refused."""
     suspend_after: Duration = timedelta(seconds=10)
     """A worker whose guest sleeps longer than this leaves memory and is woken by the scheduler."""
     scheduler_tick: Duration = timedelta(seconds=2)

@@ -43,7 +43,7 @@ class HttpSettings:
     """
 
     connect_timeout: float = 30.0
-    first_byte_timeout: float = 30.0
+    first_byte_timeout: float = 600.0
     between_bytes_timeout: float = 600.0
     max_open_requests: int = 64
     max_response_bytes: int | None = None
