@@ -25,6 +25,7 @@ from golem_server.durable.runtime import ExecutorSettings, Runtime
 from golem_server.host.catalog import ALL
 from golem_server.host.filesystem_sandbox import FilesystemLimits
 from golem_server.host.http_client import HttpClient, HttpSettings
+from golem_server.host.network_policy import NetworkPolicy
 from golem_server.model.oplog import RetryPolicy
 from golem_server.registry.accounts import (
     DEFAULT_ACCOUNT_ID,
@@ -164,13 +165,16 @@ async def running(
         )
         components = Components(registry, accounts, blobs, ComponentReader(code), clock)
 
+        policy = NetworkPolicy(settings.network_access, allow=settings.network.allow, deny=settings.network.deny)
+        stack.callback(policy.close)
         outgoing = settings.limits.outgoing_http
         http = HttpClient(
             HttpSettings(
                 connect_timeout=outgoing.connect_timeout.total_seconds(),
                 first_byte_timeout=outgoing.first_byte_timeout.total_seconds(),
                 max_open_requests=outgoing.concurrent,
-            )
+            ),
+            policy,
         )
         await http.start()
         stack.push_async_callback(http.close)
@@ -189,6 +193,7 @@ async def running(
                 files=data / "files",
                 services={
                     HttpClient: http,
+                    NetworkPolicy: policy,
                     FilesystemLimits: FilesystemLimits(total_bytes=worker_limits.disk, names=worker_limits.files),
                 },
                 limits=Limits(

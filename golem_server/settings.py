@@ -23,6 +23,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from golem_server.network_rules import NetworkAccess, NetworkRules
 from golem_server.quantities import Duration, Size
 
 _KIB, _MIB, _GIB = 1 << 10, 1 << 20, 1 << 30
@@ -102,6 +103,21 @@ class OutgoingHttpLimits(SettingsGroup):
     """Time for connecting, where the guest sets none."""
     first_byte_timeout: Duration = timedelta(minutes=10)
     """Time until the first byte of the response, where the guest sets none; the default is Golem's."""
+
+
+class NetworkSettings(SettingsGroup):
+    """Where guests may connect: outgoing HTTP, websockets, names that are looked up, databases."""
+
+    access: NetworkAccess | None = None
+    """What the lists do not name: `all` of it, `public` for the public Internet alone (no private, loopback and
+    link-local addresses, no metadata services, not this machine), or `listed` for nothing. Without a value: `all` while
+    the server listens on loopback, else `public`."""
+    allow: NetworkRules = ()
+    """Always permitted, unless `deny` names it: networks, addresses, hosts and `*.domain`, each with or without a port,
+    such as `10.0.0.0/8`, `db.internal:5432`, `[fd00::/8]:443`. A host is permitted whatever address its name stands
+    for. In the environment and in flags a text with commas."""
+    deny: NetworkRules = ()
+    """Never permitted; written like `allow`."""
 
 
 class Limits(SettingsGroup):
@@ -196,6 +212,7 @@ class Settings(BaseSettings):
     stop_timeout: Duration = timedelta(seconds=10)
     """How long a stopping server waits for requests in progress; what is not finished then goes on at the
     next start."""
+    network: NetworkSettings = NetworkSettings()
     limits: Limits = Limits()
     executor: ExecutorSettings = ExecutorSettings()
 
@@ -229,6 +246,13 @@ class Settings(BaseSettings):
     def local_token_allowed(self) -> bool:
         """Whether the well-known local token is accepted."""
         return self.listens_on_loopback if self.allow_local_token is None else self.allow_local_token
+
+    @property
+    def network_access(self) -> NetworkAccess:
+        """Where guests may connect, apart from the lists."""
+        if self.network.access is not None:
+            return self.network.access
+        return NetworkAccess.ALL if self.listens_on_loopback else NetworkAccess.PUBLIC
 
     @classmethod
     def settings_customise_sources(

@@ -74,6 +74,8 @@ class Setting:
                 return str(self.default)
             case StrEnum() | Path() | str():
                 return f'"{self.default}"'
+            case ():
+                return "[]"
             case _:
                 raise TypeError(f"no TOML form for the default of {self.name}")
 

@@ -1,37 +1,28 @@
 """The one HTTP client of the server: sends what guests ask for, exactly as they ask, and streams the answers.
 
 Nothing is added or followed: no redirects, no cookies, no proxy of the environment, no decompression, no headers but
-`host` and those that frame the body. Connections are kept and shared by all workers. Names are resolved once per
-attempt and the connection goes to an address that the network policy has seen, so that a name cannot change between
-check and connection.
+`host` and those that frame the body. Connections are kept and shared by all workers. They go to addresses that the
+network policy has seen.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
-from golem_server.host.http_errors import DestinationProhibited, HttpError, translated
+from golem_server.host.http_errors import HttpError, translated
 from golem_server.host.http_fields import FORBIDDEN, MAX_FIELDS, MAX_FIELDS_BYTES
-
-NetworkPolicy: TypeAlias = Callable[[str, str, int], bool]
-"""`policy(host, address, port)`: whether guests may connect to the address that the host's name stands for."""
+from golem_server.host.network_policy import DestinationProhibited, NetworkPolicy
 
 READ_BUFFER_BYTES = 64 << 10
 """What is read ahead of the guest for one response; more waits in the network."""
-
-
-def allow_all(_host: str, _address: str, _port: int) -> bool:
-    """The network policy that forbids nothing."""
-    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +38,6 @@ class HttpSettings:
     between_bytes_timeout: float = 600.0
     max_open_requests: int = 64
     max_response_bytes: int | None = None
-    policy: NetworkPolicy = allow_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +80,14 @@ class RequestBodySource(Protocol):
 class HttpClient:
     """The client. `start` and `close` belong to the event loop that sends."""
 
-    def __init__(self, settings: HttpSettings | None = None) -> None:
+    def __init__(self, settings: HttpSettings | None = None, policy: NetworkPolicy | None = None) -> None:
         self.settings = settings or HttpSettings()
+        self._policy = policy or NetworkPolicy()
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
         """Open the pool of connections."""
-        resolver = PolicyResolver(self.settings.policy)
+        resolver = _PolicyResolver(self._policy)
         connector = aiohttp.TCPConnector(limit=0, resolver=resolver, use_dns_cache=False)
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -151,9 +142,15 @@ class HttpClient:
             raise
 
     def _check_literal(self, url: URL) -> None:
-        # Addresses written as such never reach the resolver.
-        host = url.host or ""
-        if _is_address(host) and not self.settings.policy(host, host, url.port or 0):
+        # What the client takes for an address never reaches the resolver.
+        host = url.raw_host or ""
+        if ":" not in host and not host.replace(".", "").isdigit():
+            return
+        try:
+            allowed = self._policy.allows(host, host, url.port or 0)
+        except ValueError as error:
+            raise HttpError(("HTTP-request-URI-invalid", None), "an address in an unusual spelling") from error
+        if not allowed:
             raise DestinationProhibited(host)
 
 
@@ -243,26 +240,30 @@ class HttpResponse:
         self._piece = memoryview(piece)
 
 
-class PolicyResolver(AbstractResolver):
-    """Resolves names and leaves out the addresses that the policy forbids."""
+class _PolicyResolver(AbstractResolver):
+    """Gives the client the addresses that the policy allows."""
 
     def __init__(self, policy: NetworkPolicy) -> None:
         self._policy = policy
-        self._resolver = ThreadedResolver()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """The allowed addresses of a name. Raises DestinationProhibited if it has others only."""
-        found = await self._resolver.resolve(host, port, family)
-        allowed = [address for address in found if self._policy(host, address["host"], port)]
-        if found and not allowed:
-            raise DestinationProhibited(host)
-        return allowed
+        """The allowed addresses of a name. Raises DestinationProhibited and socket.gaierror."""
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=0,
+            )
+            for address in await self._policy.check_host(host, port)
+        ]
 
     async def close(self) -> None:
         """Nothing is held."""
-        await self._resolver.close()
 
 
 class _Pace:
@@ -316,13 +317,3 @@ def _guest_headers(response: aiohttp.ClientResponse) -> list[tuple[str, bytes]]:
     if size > MAX_FIELDS_BYTES or len(headers) > MAX_FIELDS:
         raise HttpError(("HTTP-response-header-section-size", min(size, 0xFFFFFFFF)))
     return [(name, value) for name, value in headers if name.encode("latin-1") not in FORBIDDEN]
-
-
-def _is_address(host: str) -> bool:
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            socket.inet_pton(family, host)
-        except OSError:
-            continue
-        return True
-    return False

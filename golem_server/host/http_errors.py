@@ -8,6 +8,7 @@ import ssl
 
 import aiohttp
 
+from golem_server.host.network_policy import DestinationProhibited
 from golem_server.model.types import Value
 
 TRANSIENT_CODES = frozenset(
@@ -38,10 +39,6 @@ class HttpError(Exception):
     def transient(self) -> bool:
         """Whether another attempt may go better."""
         return self.code[0] in TRANSIENT_CODES
-
-
-class DestinationProhibited(OSError):
-    """The network policy allows none of the destination's addresses."""
 
 
 class RequestBodyAbandoned(Exception):

@@ -20,7 +20,7 @@ ROOMS: dict[str, set[str]] = {
 }
 """Each room and the rooms it may import."""
 
-GROUND = {"settings", "quantities", "clock", "telemetry"}
+GROUND = {"settings", "quantities", "network_rules", "clock", "telemetry"}
 """Files beside the rooms that every room but the model may import; they import one another and no room."""
 
 COMPOSITION = {

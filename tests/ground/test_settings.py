@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from golem_server.network_rules import NetworkAccess
 from golem_server.quantities import parse_duration, render_duration
-from golem_server.settings import Settings
+from golem_server.settings import NetworkSettings, Settings
 from golem_server.settings_reference import EXAMPLE_FILE, TABLE_FILE, example_toml, groups, table_markdown
 
 PROJECT = Path(__file__).parents[2]
@@ -61,6 +62,26 @@ def test_example_files_are_not_read(tmp_path: Path) -> None:
 def test_an_unknown_name_or_a_wrong_value_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ValidationError):
         Settings(config_folder=configuration(tmp_path / "config", golem=text))
+
+
+def test_the_network_is_open_on_loopback_and_public_elsewhere() -> None:
+    assert Settings().network_access is NetworkAccess.ALL
+    assert Settings(host="0.0.0.0").network_access is NetworkAccess.PUBLIC
+    assert Settings(host="0.0.0.0", network=NetworkSettings(access=NetworkAccess.ALL)).network_access == "all"
+    assert Settings(network=NetworkSettings(access=NetworkAccess.LISTED)).network_access == "listed"
+
+
+def test_network_rules_come_as_a_list_or_with_commas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "[network]\nallow = ['10.0.0.0/8', '*.internal:443']\n"
+    folder = configuration(tmp_path / "config", golem=text)
+    monkeypatch.setenv("GOLEM_NETWORK__DENY", "10.0.0.1, db.internal")
+    network = Settings(config_folder=folder).network
+    assert [str(rule) for rule in network.allow] == ["10.0.0.0/8", "*.internal:443"]
+    assert [str(rule) for rule in network.deny] == ["10.0.0.1/32", "db.internal"]
+    for wrong in ("10.0.0.1/8", "a b", "[]:80"):
+        monkeypatch.setenv("GOLEM_NETWORK__DENY", wrong)
+        with pytest.raises(ValidationError):
+            Settings()
 
 
 def test_secrets_are_not_shown(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from golem_server.host import wasi_http, wasi_io
 from golem_server.host.http_client import HttpClient, HttpSettings
+from golem_server.host.network_policy import NetworkPolicy
 from golem_server.model.types import Value
 from tests.host.host_worker import HostWorker
 
@@ -96,9 +97,11 @@ async def raw_server(
 
 
 @asynccontextmanager
-async def http_worker(files: Path, settings: HttpSettings | None = None) -> AsyncGenerator[HostWorker, None]:
+async def http_worker(
+    files: Path, settings: HttpSettings | None = None, policy: NetworkPolicy | None = None
+) -> AsyncGenerator[HostWorker, None]:
     """A worker whose guest may use HTTP."""
-    client = HttpClient(settings)
+    client = HttpClient(settings, policy)
     await client.start()
     worker = await HostWorker.create(files, INTERFACES, services={HttpClient: client})
     try:

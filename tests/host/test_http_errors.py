@@ -223,21 +223,6 @@ async def test_another_scheme(tmp_path: Path) -> None:
         assert await worker.call("wasi:http/outgoing-handler", "handle", request, None) == refused
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-async def test_addresses_that_the_policy_forbids(tmp_path: Path, host: str) -> None:
-    asked: list[tuple[str, str]] = []
-
-    def policy(name: str, address: str, _port: int) -> bool:
-        asked.append((name, address))
-        return False
-
-    async with web_server() as server, http_worker(tmp_path, HttpSettings(policy=policy)) as worker:
-        authority = f"{host}:{server.authority.rpartition(':')[2]}"
-        assert (await Guest(worker).fetch(authority)).error == ("destination-IP-prohibited", None)
-        assert server.seen == []
-        assert (host, "127.0.0.1") in asked
-
-
 async def test_a_response_without_a_body(tmp_path: Path) -> None:
     def answer(request: web.Request, _body: bytes) -> web.Response:
         return web.Response(status=204)
