@@ -104,12 +104,8 @@ def _npm_package(name: str, version: str) -> Path:
     folder = CACHE / f"{name.rpartition('/')[2]}-{version}"
     if not folder.exists():
         with tempfile.TemporaryDirectory(dir=CACHE, prefix="installing-") as making:
-            _run(
-                [
-                    *(_NODE, _NPM),
-                    *("install", "--no-audit", "--no-fund", "--no-update-notifier"),
-                    *("--prefix", making, f"{name}@{version}"),
-                ],
+            run_npm(
+                ["install", "--no-audit", "--no-fund", "--prefix", making, f"{name}@{version}"],
                 Path(making),
                 f"{name}@{version}, which is fetched from the npm registry and needs the network the first time,",
             )
@@ -121,6 +117,11 @@ def _npm_package(name: str, version: str) -> Path:
             else:
                 os.mkdir(making)  # for the end of the `with`
     return folder / "node_modules" / name / _NPM_ENTRIES[name]
+
+
+def run_npm(arguments: Sequence[str], folder: Path, what: str) -> None:
+    """Run npm in a folder. Raises BuildFailed, which says that `what` could not be built."""
+    _run([_NODE, _NPM, *arguments, "--no-update-notifier"], folder, what)
 
 
 def _run(command: Sequence[str | Path], folder: Path, what: str) -> None:
