@@ -28,6 +28,7 @@ from golem_server.model.function_names import ResolvedFunction
 from golem_server.model.ids import ComponentId, WorkerId
 from golem_server.model.json_values import Json, SignatureJson
 from golem_server.model.oplog import Invocation
+from golem_server.model.trace import NO_TRACE, TraceContext, parse_trace_headers
 from golem_server.model.types import FunctionType, Value
 
 Scope: TypeAlias = Message
@@ -137,10 +138,14 @@ class Invocations:
         if resolved is None:
             resolved = (await executor.component_of(worker_id)).functions.resolve(function)
         signature = self._signature(resolved)
+        key, trace = _key_and_trace(headers)
         invocation = Invocation(
-            _chosen_key(headers) or self._random_keys.next(),
+            key or self._random_keys.next(),
             signature.function or function,
             signature.decode(body.params or [], worker_id),
+            trace.trace_id,
+            trace.states,
+            trace.spans,
         )
         if operation == FORGET:
             await executor.invoke(worker_id, invocation)
@@ -207,9 +212,15 @@ class _RandomKeys:
         return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
-def _chosen_key(headers: list[tuple[bytes, bytes]]) -> str | None:
-    """The idempotency key that the caller chose."""
+def _key_and_trace(headers: list[tuple[bytes, bytes]]) -> tuple[str | None, TraceContext]:
+    """The idempotency key that the caller chose, and the trace that the request belongs to."""
+    key = parent = None
     for name, value in headers:
-        if name == b"idempotency-key" and value:
-            return value.decode("utf-8", "replace")
-    return None
+        if name == b"idempotency-key":
+            key = key or value.decode("utf-8", "replace")
+        elif name == b"traceparent":
+            parent = value
+    if parent is None:
+        return key, NO_TRACE
+    states = (value.decode("latin-1") for name, value in headers if name == b"tracestate")
+    return key, parse_trace_headers(parent.decode("latin-1"), states) or NO_TRACE

@@ -9,7 +9,7 @@ type here and gets the plainest that fits it (`inferred`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -21,6 +21,7 @@ from golem_server.model.function_names import FunctionResolver, ResolvedFunction
 from golem_server.model.ids import WorkerId
 from golem_server.model.json_values import Json, SignatureJson, WorkerHandles, annotated_to_json, value_encoder
 from golem_server.model.oplog import Category, Entry, Invocation, LogLevel, PersistenceLevel, RetryPolicy
+from golem_server.model.trace import SpanData, invocation_attributes
 from golem_server.model.types import FunctionType, Primitive, Value
 
 _CLI_NAMES = {
@@ -111,7 +112,7 @@ class OplogJson:
 
     def started(self, entry: oplog.InvocationStarted) -> dict[str, Any]:
         self.running = entry.invocation.function
-        invocation = self._invocation(entry.invocation)
+        invocation = self._invocation(entry.invocation, entry.timestamp)
         return {"invocation": invocation} if self.cli else invocation
 
     def finished(self, entry: oplog.InvocationFinished) -> dict[str, Any]:
@@ -130,12 +131,17 @@ class OplogJson:
         invocation = self._invocation(entry.invocation)
         return {"invocation": invocation if self.cli else {"type": "ExportedFunction", **invocation}}
 
-    def _invocation(self, invocation: Invocation) -> dict[str, Any]:
+    def _invocation(self, invocation: Invocation, started: int | None = None) -> dict[str, Any]:
+        stack = invocation.invocation_context
+        if started is not None and invocation.span_id:
+            # The invocation's own span begins with it.
+            attributes = invocation_attributes(invocation.idempotency_key, invocation.function, self.worker_id.name)
+            stack = [SpanData(invocation.span_id, started, attributes), *stack]
         context = {
             "idempotencyKey": invocation.idempotency_key,
             "traceId": invocation.trace_id,
             "traceStates": invocation.trace_states,
-            "invocationContext": invocation.invocation_context,
+            "invocationContext": invocation_context_to_json(stack),
         }
         parameters = self._parameters(invocation)
         if self.cli:
@@ -276,15 +282,46 @@ def _cancel(_writer: OplogJson, entry: oplog.CancelPendingInvocation) -> dict[st
     return {"idempotencyKey": entry.idempotency_key}
 
 
+def invocation_context_to_json(stack: list[SpanData]) -> list[list[dict[str, Any]]]:
+    """A stack of spans, followed by those that it links to; a link is the position of the other stack."""
+    stacks: list[list[dict[str, Any]]] = []
+    if stack:
+        _add_stack(stacks, stack)
+    return stacks
+
+
+def _add_stack(stacks: list[list[dict[str, Any]]], stack: list[SpanData]) -> int:
+    spans: list[dict[str, Any]] = []
+    position = len(stacks)
+    stacks.append(spans)
+    for span, parent in zip(stack, [*stack[1:], None], strict=True):
+        if span.start is None:
+            spans.append({"type": "ExternalSpan", "spanId": span.span_id})
+            continue
+        spans.append(
+            {
+                "type": "LocalSpan",
+                "spanId": span.span_id,
+                "start": timestamp_of_milliseconds(span.start),
+                "parentId": None if parent is None else parent.span_id,
+                "linkedContext": _add_stack(stacks, span.linked) if span.linked else None,
+                "attributes": _attributes(span.attributes),
+                "inherited": span.inherited,
+            }
+        )
+    return position
+
+
+def _attributes(attributes: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [{"key": key, "value": {"type": "String", "value": value}} for key, value in sorted(attributes.items())]
+
+
 def _start_span(_writer: OplogJson, entry: oplog.StartSpan) -> dict[str, Any]:
-    attributes = [
-        {"key": key, "value": {"type": "String", "value": value}} for key, value in sorted(entry.attributes.items())
-    ]
     return {
         "spanId": entry.span_id,
         "parentId": entry.parent,
         "linkedContext": entry.linked_context_id,
-        "attributes": attributes,
+        "attributes": _attributes(entry.attributes),
     }
 
 

@@ -11,13 +11,12 @@ or write returns one.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CoroutineType
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from golem_server.clock import Clock
@@ -25,8 +24,10 @@ from golem_server.durable.oplog import WorkerOplog
 from golem_server.durable.replay import ReplayCursor, describe
 from golem_server.durable.resources import ResourceTable
 from golem_server.durable.signals import PermanentFailure, RestartWorker
+from golem_server.durable.spans import Spans
+from golem_server.durable.worker_services import WorkerServices
 from golem_server.model.errors import InternalBug, InvalidWorkerRequest, UnexpectedOplogEntry
-from golem_server.model.ids import PromiseId, WorkerId, derived_idempotency_key
+from golem_server.model.ids import WorkerId, derived_idempotency_key
 from golem_server.model.oplog import (
     BeginAtomicRegion,
     BeginRemoteWrite,
@@ -36,6 +37,7 @@ from golem_server.model.oplog import (
     EndRemoteWrite,
     Entry,
     HostCall,
+    Invocation,
     Log,
     LogLevel,
     NoOp,
@@ -43,37 +45,13 @@ from golem_server.model.oplog import (
     RetryPolicy,
     SetRetryPolicy,
 )
-from golem_server.model.status import StatusRecord, in_regions
+from golem_server.model.status import in_regions
 from golem_server.model.types import Value
 
 ServiceT = TypeVar("ServiceT")
 EntryT = TypeVar("EntryT", bound=Entry)
 
 NOT_REPEATABLE = "Non-idempotent remote write operation was not completed, cannot retry"
-
-
-class WorkerServices(Protocol):
-    """What a running guest can ask of the executor about workers, itself included."""
-
-    async def promise_data(self, promise: PromiseId) -> bytes | None:
-        """The data of a completed promise, None while it is open. Raises NotFound for one that was never created."""
-        ...
-
-    async def complete_promise(self, promise: PromiseId, data: bytes) -> bool:
-        """Complete a promise and wake its worker. False if it was complete before. Raises NotFound."""
-        ...
-
-    def promises_held(self, worker_id: WorkerId) -> AbstractAsyncContextManager[None]:
-        """While this is entered no promise of the worker is completed through this server."""
-        ...
-
-    async def wait_for_promise(self, promise: PromiseId) -> None:
-        """Return when the promise is completed through this server, or at once if it is complete."""
-        ...
-
-    async def worker_status(self, worker_id: WorkerId) -> StatusRecord | None:
-        """The status of a worker, None where there is none."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +85,7 @@ class WorkerContext:
     - `resources`: what the guest's handles stand for;
     - `files`: the worker's folder, empty at each start (replay writes it again);
     - `workers`: promises and other workers;
+    - `spans`: the trace of the running invocation;
     - `local`: state of host modules, by a key of theirs, gone with the instance.
     """
 
@@ -153,6 +132,8 @@ class WorkerContext:
         self._atomic_keys = 0
         self._logs_to_suppress: Counter[tuple[int, str, str]] | None = None
         self._open_writes: list[int] = []
+        self._noted: deque[tuple[Entry, Callable[[Any], bool]]] = deque()
+        self.spans = Spans(self)
         if cursor is not None and cursor.finished:
             self._go_live()
 
@@ -209,9 +190,15 @@ class WorkerContext:
         """Give up whatever the instance holds outside, because the instance is given up."""
         self.resources.close()
 
+    def invocation_began(self, invocation: Invocation, started: int) -> None:
+        """An invocation begins, live or in replay; `started` is the time of its entry."""
+        self.current_key = invocation.idempotency_key
+        self.spans.enter(invocation, started)
+
     def invocation_ended(self) -> None:
         """The invocation has its result, which was told or is about to be: no atomic region can undo it any more."""
         self.current_key = ""
+        self.spans.leave()
         self._lapsed_regions.update(self._atomic_regions)
         self._atomic_regions.clear()
 
@@ -274,11 +261,11 @@ class WorkerContext:
         return await self._settled() is None
 
     async def _settled(self) -> ReplayCursor | None:
-        cursor = self._cursor
-        if cursor is not None and cursor.exhausted:
-            await cursor.load()
-            if cursor.finished:
+        while self._cursor is not None and self._cursor.exhausted:
+            await self._cursor.load()
+            if self._cursor.finished:
                 self._go_live()
+            self._meet_noted()
         return self._cursor
 
     def append(self, entry: Entry) -> int:
@@ -293,7 +280,7 @@ class WorkerContext:
 
         `check` raises UnexpectedOplogEntry if it is not the one that is wanted: before replay is said to be over.
         """
-        cursor = self._cursor
+        cursor = await self._settled() if self._noted else self._cursor
         if cursor is None:
             raise InternalBug("there is no replay to take entries from")
         entry = await cursor.expect(kind)
@@ -301,6 +288,36 @@ class WorkerContext:
             check(entry)
         self._consumed(cursor)
         return entry
+
+    async def recorded_entry(self, kind: type[EntryT], make: Callable[[], EntryT]) -> EntryT:
+        """The entry of a call that writes one of its own kind: made and written live, the recorded one in replay."""
+        if await self._settled() is not None:
+            return await self.take(kind)
+        entry = make()
+        self.append(entry)
+        return entry
+
+    def note(self, entry: EntryT, same: Callable[[EntryT], bool]) -> None:
+        """The same for callers that cannot wait, and have no use for what was recorded; `same` compares it.
+
+        In replay an entry that has not been read yet is met as soon as the next call reads on.
+        """
+        self._noted.append((entry, same))
+        self._meet_noted()
+
+    def _meet_noted(self) -> None:
+        while self._noted:
+            cursor = self._cursor
+            if cursor is not None and not cursor.ready:
+                return
+            entry, same = self._noted.popleft()
+            if cursor is None:
+                self.append(entry)
+                continue
+            recorded = cursor.take()
+            if type(recorded) is not type(entry) or not same(recorded):
+                raise UnexpectedOplogEntry(describe(entry), describe(recorded))
+            self._consumed(cursor)
 
     def _replayed(self, cursor: ReplayCursor, function: str) -> Value:
         entry = cursor.take()

@@ -15,7 +15,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeVar
 from uuid import uuid4
 
-from golem_server.durable.context import WorkerServices
 from golem_server.durable.ports import WorkerComponent
 from golem_server.durable.promises import Promises
 from golem_server.durable.runtime import Runtime
@@ -23,6 +22,7 @@ from golem_server.durable.scheduler import Scheduler
 from golem_server.durable.stopping import StopKind, WorkerClosed
 from golem_server.durable.unloading import Unloading
 from golem_server.durable.worker import Worker
+from golem_server.durable.worker_services import WorkerServices
 from golem_server.model.errors import (
     GolemError,
     InvalidWorkerRequest,

@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
-from golem_server.durable.context import WorkerContext, WorkerServices
+from golem_server.durable.context import WorkerContext
 from golem_server.durable.oplog import WorkerOplog
 from golem_server.durable.ports import WorkerComponent
 from golem_server.durable.replay import History, ReplayCursor
 from golem_server.durable.runtime import Runtime
+from golem_server.durable.worker_services import WorkerServices
 from golem_server.model.errors import FailedToResumeWorker, UnexpectedOplogEntry
 from golem_server.model.function_names import IndexedResource, Operation, ResolvedFunction
 from golem_server.model.oplog import (
@@ -78,7 +79,7 @@ class Incarnation:
         try:
             while not await context.settle_replay():
                 entry = await context.take(InvocationStarted)
-                outcome = await self._run(entry.invocation, None)
+                outcome = await self._run(entry.invocation, entry.timestamp, None)
                 if outcome is not None:
                     finished(entry.invocation.idempotency_key, *outcome)
         except UnexpectedOplogEntry as error:
@@ -93,10 +94,12 @@ class Incarnation:
         """
         context = self.context
 
-        def entering() -> None:
-            context.append(InvocationStarted(timestamp=context.now_ms(), invocation=invocation))
+        started = context.now_ms()
 
-        outcome = await self._run(invocation, entering)
+        def entering() -> None:
+            context.append(InvocationStarted(timestamp=started, invocation=invocation))
+
+        outcome = await self._run(invocation, started, entering)
         assert outcome is not None
         return outcome
 
@@ -109,11 +112,13 @@ class Incarnation:
             self._instance = None
             self._runtime.metrics.worker_unloaded()
 
-    async def _run(self, invocation: Invocation, entering: Callable[[], None] | None) -> tuple[int, Value] | None:
+    async def _run(
+        self, invocation: Invocation, started: int, entering: Callable[[], None] | None
+    ) -> tuple[int, Value] | None:
         """Call the guest, live or in replay or from the one into the other, and record or compare the result."""
         context = self.context
         bound = self._bind(invocation.function)
-        context.current_key = invocation.idempotency_key
+        context.invocation_began(invocation, started)
         began = context.host_calls
         self._commit_later(self._runtime.settings.first_commit_after)
         try:

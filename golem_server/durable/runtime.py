@@ -10,6 +10,7 @@ from typing import Any
 from golem_server.clock import Clock
 from golem_server.durable.context import GuestSettings
 from golem_server.durable.ports import ComponentSource, OplogStore, PromiseStore, WorkerComponent
+from golem_server.model.trace import RandomIds
 from golem_server.telemetry import Metrics
 from golem_server.wasm.instance import Limits
 from golem_server.wasm.linking import LinkedComponent
@@ -48,3 +49,4 @@ class Runtime:
     limits: Limits
     settings: ExecutorSettings
     metrics: Metrics
+    ids: RandomIds = field(default_factory=RandomIds)

@@ -16,7 +16,6 @@ import random
 from collections import deque
 from typing import Protocol
 
-from golem_server.durable.context import WorkerServices
 from golem_server.durable.incarnation import Incarnation, load
 from golem_server.durable.oplog import WorkerOplog
 from golem_server.durable.ports import WorkerComponent
@@ -24,7 +23,9 @@ from golem_server.durable.replay import History, describe
 from golem_server.durable.retry import classify, delay_seconds, is_retriable
 from golem_server.durable.runtime import Runtime
 from golem_server.durable.signals import GuestExit, RestartWorker, SuspendWorker
+from golem_server.durable.spans import with_trace
 from golem_server.durable.stopping import StopKind, WorkerClosed, error_for_waiters
+from golem_server.durable.worker_services import WorkerServices
 from golem_server.model.errors import (
     FailedToResumeWorker,
     GolemError,
@@ -177,6 +178,7 @@ class Worker:
             return None
         if len(self._queue) >= self._runtime.settings.max_pending_invocations:
             raise TooManyPending(f"Worker {self.id} has {len(self._queue)} pending invocations; try again later")
+        invocation = with_trace(invocation, self._runtime.ids, self._now())
         if not wait or self._task is not None or self._queue or self.status.current_idempotency_key is not None:
             self.oplog.append(PendingInvocation(timestamp=self._now(), invocation=invocation))
         self._queue.append(invocation)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from golem_server.durable.host_function import HostInterface
 from golem_server.host import (
     golem_api_host,
+    golem_context,
     golem_promises,
     wasi_cli,
     wasi_clocks,
@@ -25,5 +26,6 @@ ALL: list[HostInterface] = [
     *wasi_http.INTERFACES,
     *golem_api_host.INTERFACES,
     *golem_promises.INTERFACES,
+    *golem_context.INTERFACES,
 ]
 """The interfaces of all modules of this room."""

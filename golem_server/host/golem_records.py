@@ -14,6 +14,11 @@ from golem_server.model.types import Value
 _LOW_BITS = (1 << 64) - 1
 
 
+def datetime_record(milliseconds: int) -> Value:
+    """`datetime` of a time since the Unix epoch."""
+    return {"seconds": milliseconds // 1000, "nanoseconds": milliseconds % 1000 * 1_000_000}
+
+
 def uuid_record(uuid: UUID) -> Value:
     """`uuid`."""
     return {"high-bits": uuid.int >> 64, "low-bits": uuid.int & _LOW_BITS}

@@ -28,6 +28,7 @@ from typing import Any
 
 from golem_server.durable.context import WorkerContext
 from golem_server.durable.retry import delay_seconds
+from golem_server.durable.spans import Span
 from golem_server.host.http_bodies import RequestBody
 from golem_server.host.http_client import HttpClient, HttpRequest, HttpResponse
 from golem_server.host.http_errors import HttpError
@@ -56,12 +57,19 @@ class HttpCalls:
 
 
 class HttpCall:
-    """A request that the guest has handed over. `begin` is the index of its region's beginning."""
+    """A request that the guest has handed over. `begin` is the index of its region's beginning, `span` its span."""
 
     def __init__(
-        self, context: WorkerContext, client: HttpClient, begin: int, request: HttpRequest, body: RequestBody | None
+        self,
+        context: WorkerContext,
+        client: HttpClient,
+        begin: int,
+        span: Span,
+        request: HttpRequest,
+        body: RequestBody | None,
     ) -> None:
         self.begin = begin
+        self._span = span
         self.ended = False
         self._context = context
         self._client = client
@@ -107,6 +115,7 @@ class HttpCall:
         self.ended = True
         self.close()
         self._context.end_remote_write_soon(self.begin)
+        self._context.spans.finish(self._span)
 
     def close(self) -> None:
         """Give the request up without a word in the oplog, because the instance is given up. Idempotent."""

@@ -26,6 +26,7 @@ outgoing_handler = HostInterface("wasi:http/outgoing-handler")
 INTERFACES = [types, outgoing_handler]
 
 IDEMPOTENCY_HEADER = "idempotency-key"
+TRACE_HEADERS = frozenset({"traceparent", "tracestate"})
 
 REFUSED: Value = ("err", None)
 """The error of functions whose error type is empty."""
@@ -396,14 +397,20 @@ async def handle(context: WorkerContext, request_handle: int, options_handle: in
         return ("err", problem)
     try:
         begin = await context.begin_remote_write(resumable=True)
+        span = await context.spans.start(
+            {"name": "outgoing-http-request", "request.uri": request.url, "request.method": request.method_name}
+        )
     except BaseException:
         request.dropped()
         raise
     headers = list(request.headers.items)
+    if context.spans.forward_headers:
+        headers = [item for item in headers if item[0].lower() not in TRACE_HEADERS]
+        headers.extend((name, value.encode("latin-1")) for name, value in context.spans.headers(span))
     if not request.headers.has(IDEMPOTENCY_HEADER):
         headers.append((IDEMPOTENCY_HEADER, str(context.derive_idempotency_key(begin)).encode()))
     sent = _timed(request, tuple(headers), options or RequestOptions(), client.settings)
-    call = HttpCall(context, client, begin, sent, request.body)
+    call = HttpCall(context, client, begin, span, sent, request.body)
     if await context.settle_replay():
         call.send()
     return ("ok", context.resources.add(FutureResponse(call)))

@@ -10,11 +10,12 @@ Timestamps are milliseconds since the Unix epoch, UTC.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias
 from uuid import UUID
 
 import msgspec
 
+from golem_server.model.trace import SpanData
 from golem_server.model.types import Value
 
 
@@ -84,6 +85,8 @@ class Invocation(msgspec.Struct, array_like=True, frozen=True):
     """A call of an exported function as it was asked for.
 
     `function` is the exported function's name as in the REST API (`ns:pkg/interface.{name}`), `parameters` its values.
+    `invocation_context` is the stack of spans that it was called in, the innermost first; its own span has the id
+    `span_id` and lies inside of them. Who asks for an invocation may leave the trace out: the worker then draws one.
     """
 
     idempotency_key: str
@@ -91,7 +94,8 @@ class Invocation(msgspec.Struct, array_like=True, frozen=True):
     parameters: list[Value]
     trace_id: str = ""
     trace_states: list[str] = []
-    invocation_context: list[Any] = []
+    invocation_context: list[SpanData] = []
+    span_id: str = ""
 
 
 class Entry(msgspec.Struct, array_like=True, frozen=True, kw_only=True):

@@ -27,6 +27,7 @@ from golem_server.model.errors import NotFound
 from golem_server.model.ids import ComponentId, PromiseId, WorkerId, WorkerNumber
 from golem_server.model.oplog import Create, Entry, HostCall, Invocation, InvocationStarted, encode_entry
 from golem_server.model.status import StatusRecord, fold
+from golem_server.model.trace import SpanData
 from golem_server.model.types import FunctionType, Value
 from golem_server.model.workers import NewWorker
 from tests.host.memory_store import MemoryOplogStore
@@ -38,6 +39,7 @@ QUIET_ROUNDS = 20
 
 ENVIRONMENT_ID = UUID(int=0xE1)
 ACCOUNT_ID = UUID(int=0xAC)
+INVOCATION = Invocation("key-1", "run", [], "7" * 32, [], [SpanData("1" * 16, 0)], "2" * 16)
 WORKER_ID = WorkerId(ComponentId(UUID(int=0xC0FFEE << 64 | 0x1234)), "worker-1")
 
 
@@ -147,7 +149,8 @@ class HostWorker:
 
     @classmethod
     async def create(cls, files: Path, interfaces: Iterable[HostInterface], **facts: Any) -> HostWorker:
-        """A new worker, live. Facts: services, settings, environment, arguments."""
+        """A new worker, live. Facts: services, settings, environment, arguments, invocation."""
+        invocation: Invocation = facts.pop("invocation", INVOCATION)
         worker = cls(files, interfaces, **facts)
         create = Create(
             timestamp=0,
@@ -172,8 +175,8 @@ class HostWorker:
             status.columns(None),
         )
         worker.context = worker._instance(WorkerOplog(worker.store, worker.number, status), None)
-        worker.context.append(InvocationStarted(timestamp=0, invocation=Invocation("key-1", "run", [])))
-        worker.context.current_key = "key-1"
+        worker.context.append(InvocationStarted(timestamp=0, invocation=invocation))
+        worker.context.invocation_began(invocation, 0)
         return worker
 
     def _instance(self, oplog: WorkerOplog, cursor: ReplayCursor | None) -> WorkerContext:
@@ -210,8 +213,8 @@ class HostWorker:
         cursor = ReplayCursor(self.store, self.number, first=2, target=len(entries), skipped=status.skipped_regions)
         self.context = self._instance(WorkerOplog(self.store, self.number, status), cursor)
         await self.context.settle_replay()
-        await self.context.take(InvocationStarted)
-        self.context.current_key = "key-1"
+        started = await self.context.take(InvocationStarted)
+        self.context.invocation_began(started.invocation, started.timestamp)
         return self.context
 
     async def call(self, interface: str, name: str, *arguments: Value) -> Value:

@@ -11,7 +11,14 @@ from aiohttp import web
 
 from golem_server.durable import replay
 from golem_server.durable.signals import PermanentFailure
-from golem_server.model.oplog import BeginAtomicRegion, BeginRemoteWrite, EndAtomicRegion, EndRemoteWrite, Entry
+from golem_server.model.oplog import (
+    BeginAtomicRegion,
+    BeginRemoteWrite,
+    EndAtomicRegion,
+    EndRemoteWrite,
+    Entry,
+    FinishSpan,
+)
 from tests.host.host_worker import HostWorker
 from tests.host.http_guest import Guest, Response, Server, http_worker, web_server
 
@@ -190,15 +197,18 @@ async def drop_unread(worker: HostWorker, server: Server) -> None:
         guest.drop(response)
 
 
-async def test_an_end_that_was_lost_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("lost", [1, 2])
+async def test_an_end_that_was_lost_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: int
+) -> None:
     async with web_server() as server, http_worker(tmp_path) as worker:
         await drop_unread(worker, server)
         count = len(await worker.entries())
         monkeypatch.setattr(replay, "CHUNK_ENTRIES", 1)
-        await crash(worker, count - 1)
+        await crash(worker, count - lost)
         await drop_unread(worker, server)
         assert await worker.context.settle_replay()
-        assert isinstance((await worker.entries())[-1], EndRemoteWrite)
+        assert [type(entry) for entry in (await worker.entries())[-2:]] == [EndRemoteWrite, FinishSpan]
         assert len(server.keys) == 2
 
 

@@ -12,7 +12,7 @@ from golem_server.durable.signals import GuestError
 from golem_server.host.http_bodies import MAX_KEPT_BYTES, PIPE_BYTES
 from golem_server.host.http_client import HttpSettings
 from golem_server.model.ids import derived_idempotency_key
-from golem_server.model.oplog import BeginRemoteWrite, Category, EndRemoteWrite
+from golem_server.model.oplog import BeginRemoteWrite, Category, EndRemoteWrite, FinishSpan, StartSpan
 from golem_server.model.types import Value
 from tests.host.host_worker import HostWorker
 from tests.host.http_guest import MIB, TYPES, Guest, Response, http_worker, raw_server, web_server
@@ -30,7 +30,7 @@ async def test_a_get_is_sent_once_and_replayed_from_the_oplog(tmp_path: Path) ->
         assert first.headers["x-echo"] == b"yes"
         (seen,) = server.seen
         assert (seen.method, seen.path) == ("GET", "/a//b/../c?x=%2F&y")
-        assert set(seen.headers) == {"host", "idempotency-key"}
+        assert set(seen.headers) == {"host", "idempotency-key", "traceparent"}
 
 
 async def test_entries_have_the_names_and_categories_of_the_interface(tmp_path: Path) -> None:
@@ -46,14 +46,16 @@ async def test_entries_have_the_names_and_categories_of_the_interface(tmp_path: 
         assert {call.category for call in calls} == {Category.WRITE_REMOTE_BATCHED}
         assert {call.begin_index for call in calls} == {begin}
         key = str(derived_idempotency_key("key-1", begin))
+        (seen,) = server.seen
         assert calls[0].request == {
             "uri": f"http://{server.authority}/",
             "method": "POST",
-            "headers": {"idempotency-key": key},
+            "headers": {"traceparent": seen.headers["traceparent"], "idempotency-key": key},
         }
-        assert isinstance(entries[-1], EndRemoteWrite)
-        assert entries[-1].begin_index == begin
-        (seen,) = server.seen
+        assert isinstance(entries[begin], StartSpan)
+        assert isinstance(entries[-2], EndRemoteWrite)
+        assert entries[-2].begin_index == begin
+        assert isinstance(entries[-1], FinishSpan)
         assert (seen.body, seen.headers["content-length"], seen.headers["idempotency-key"]) == (b"hello", "5", key)
 
 
@@ -260,7 +262,7 @@ async def test_each_owner_ends_the_region_when_it_goes(tmp_path: Path) -> None:
         stages = ("future", "response", "body", "finish")
         for stage in stages:
             await leave(worker, server.authority, stage)
-            assert isinstance((await worker.entries())[-1], EndRemoteWrite), stage
+            assert isinstance((await worker.entries())[-2], EndRemoteWrite), stage
         length = len(await worker.entries())
         await worker.replay()
         for stage in stages:
