@@ -44,6 +44,7 @@ from golem_server.storage.migrate import migrate as migrate_database
 from golem_server.storage.oplog_store import PostgresOplogStore
 from golem_server.storage.promise_store import PostgresPromiseStore
 from golem_server.storage.registry_store import PostgresRegistryStore
+from golem_server.storage.schedule_store import PostgresScheduleStore
 from golem_server.telemetry import Metrics
 from golem_server.wasm.code_cache import CodeCache
 from golem_server.wasm.engine import Engine
@@ -187,6 +188,7 @@ async def running(
             Runtime(
                 store=observe(oplogs),
                 promises=PostgresPromiseStore(database),
+                schedule=PostgresScheduleStore(database),
                 components=components,
                 link=link,
                 clock=clock,

@@ -20,6 +20,8 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from golem_server.clock import Clock
+from golem_server.durable.deferred import DeferredEffects
+from golem_server.durable.keys import EffectKeys
 from golem_server.durable.oplog import WorkerOplog
 from golem_server.durable.replay import ReplayCursor, describe
 from golem_server.durable.resources import ResourceTable
@@ -27,7 +29,7 @@ from golem_server.durable.signals import PermanentFailure, RestartWorker
 from golem_server.durable.spans import Spans
 from golem_server.durable.worker_services import WorkerServices
 from golem_server.model.errors import InternalBug, InvalidWorkerRequest, UnexpectedOplogEntry
-from golem_server.model.ids import WorkerId, derived_idempotency_key
+from golem_server.model.ids import WorkerId
 from golem_server.model.oplog import (
     BeginAtomicRegion,
     BeginRemoteWrite,
@@ -86,7 +88,8 @@ class WorkerContext:
     - `files`: the worker's folder, empty at each start (replay writes it again);
     - `workers`: promises and other workers;
     - `spans`: the trace of the running invocation;
-    - `local`: state of host modules, by a key of theirs, gone with the instance.
+    - `local`: state of host modules, by a key of theirs, gone with the instance;
+    - `keys`: idempotency keys; `deferred`: effects that are due before the next remote write.
     """
 
     def __init__(
@@ -119,6 +122,8 @@ class WorkerContext:
         self.settings = settings
         self.resources = ResourceTable()
         self.local: dict[Any, Any] = {}
+        self.keys = EffectKeys(self)
+        self.deferred = DeferredEffects()
         self.assume_idempotence = True
         self.persistence_level = PersistenceLevel.SMART
         self.host_calls = 0
@@ -129,7 +134,6 @@ class WorkerContext:
         self._position = cursor.position if cursor is not None else oplog.last_index
         self._atomic_regions: list[int] = []
         self._lapsed_regions: set[int] = set()
-        self._atomic_keys = 0
         self._logs_to_suppress: Counter[tuple[int, str, str]] | None = None
         self._open_writes: list[int] = []
         self._noted: deque[tuple[Entry, Callable[[Any], bool]]] = deque()
@@ -209,6 +213,8 @@ class WorkerContext:
 
         Raises UnexpectedOplogEntry where replay meets something else.
         """
+        if self.deferred and function.category >= Category.WRITE_REMOTE:
+            return self._recorded_after_deferred(function, arguments)
         self.host_calls += 1
         cursor = self._cursor
         if cursor is None:
@@ -359,6 +365,11 @@ class WorkerContext:
         self._write_call(function.category, function.name, function.request(self, *arguments), response)
         return response
 
+    async def _recorded_after_deferred(self, function: RecordedFunction, arguments: tuple[Value, ...]) -> Value:
+        await self.deferred.run()
+        response = self.recorded(function, arguments)
+        return await response if response.__class__ is CoroutineType else response
+
     async def _recorded_after_commit(self, function: RecordedFunction, arguments: tuple[Value, ...]) -> Value:
         await self.oplog.commit()
         response = function.live(self, *arguments)
@@ -484,7 +495,7 @@ class WorkerContext:
             if cursor is not None and not await cursor.ends_atomic_region(begin):
                 await self._go_live_skipping_after(begin)
         if not self._atomic_regions:
-            self._atomic_keys = begin + 1
+            self.keys.region_began(begin)
         self._atomic_regions.append(begin)
         return begin
 
@@ -551,17 +562,13 @@ class WorkerContext:
         return self.oplog.status.retry_policy or self.settings.retry_policy
 
     def derive_idempotency_key(self, index: int | None = None) -> UUID:
-        """The key for an effect that is about to happen: the same each time that this very effect is tried.
+        """The key for an effect that is about to happen (see `EffectKeys.effect`)."""
+        return self.keys.effect(index)
 
-        `index` names the remote write that it belongs to, where there is one.
-        """
-        if self._atomic_regions:
-            number = self._atomic_keys
-            self._atomic_keys += 1
-        else:
-            # The effect's own entry comes next; the last one may have begun a remote write that has its index as key.
-            number = self._position + 1 if index is None else index
-        return derived_idempotency_key(self.current_key, number)
+    @property
+    def outermost_region(self) -> int | None:
+        """Where the outermost atomic region began, if one is open."""
+        return self._atomic_regions[0] if self._atomic_regions else None
 
     # --- Output
 

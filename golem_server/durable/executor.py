@@ -10,15 +10,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeVar
-from uuid import uuid4
+from uuid import uuid4, uuid5
 
 from golem_server.durable.ports import WorkerComponent
 from golem_server.durable.promises import Promises
+from golem_server.durable.rpc import WorkerCalls
 from golem_server.durable.runtime import Runtime
-from golem_server.durable.scheduler import Scheduler
+from golem_server.durable.schedule import Schedule
+from golem_server.durable.scheduler import Scheduler, SuspendedWorkers
 from golem_server.durable.stopping import StopKind, WorkerClosed
 from golem_server.durable.unloading import Unloading
 from golem_server.durable.worker import Worker
@@ -37,6 +39,7 @@ from golem_server.model.errors import (
 from golem_server.model.function_names import ResolvedFunction
 from golem_server.model.ids import ComponentId, PromiseId, WorkerId, WorkerNumber
 from golem_server.model.oplog import Create, Entry, HostCall, Invocation, NoOp, decode_entry, encode_entry
+from golem_server.model.scheduled import ScheduledInvocation
 from golem_server.model.status import StatusRecord, decode_status
 from golem_server.model.types import Value
 from golem_server.model.workers import NewWorker, StoredWorker, WorkerStatus
@@ -66,7 +69,11 @@ class Executor(WorkerServices):
         self._locks: dict[WorkerId, _Lock] = {}
         self._promises = Promises()
         self._unloading = Unloading(runtime.settings.memory_budget)
-        self._scheduler = Scheduler(runtime, self._wake_stored)
+        self._schedule = Schedule(
+            runtime.schedule, self._enqueue_for_life, lambda due_at: self._scheduler.expect(due_at)
+        )
+        self._scheduler = Scheduler(runtime, [SuspendedWorkers(runtime, self._wake_stored), self._schedule])
+        self._calls = WorkerCalls(runtime.components, self, self._schedule)
         self._background: set[asyncio.Task[None]] = set()
         self._lost: dict[WorkerId, None] = {}
         self._stopping = False
@@ -85,6 +92,7 @@ class Executor(WorkerServices):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._schedule.stop()
         busy = [worker.idle() for worker in self._workers.values() if worker.is_busy]
         if busy:
             await asyncio.wait([asyncio.ensure_future(idle) for idle in busy], timeout=grace_seconds)
@@ -112,6 +120,13 @@ class Executor(WorkerServices):
         except WorkerClosed:
             log.info("worker %s was stopped while it was created", worker_id)
         return stored
+
+    async def ensure(self, worker_id: WorkerId, environment: Mapping[str, str]) -> WorkerNumber:
+        """The number of a worker, which is created with these variables if there is none, and not started.
+
+        Raises NotFound for its component.
+        """
+        return (await self._load(worker_id, create=environment)).number
 
     async def find(self, worker_id: WorkerId) -> StoredWorker:
         """A worker as it stands, with what is not yet committed. Raises WorkerNotFound."""
@@ -162,10 +177,13 @@ class Executor(WorkerServices):
 
     # --- Invocations
 
-    async def invoke_and_await(self, worker_id: WorkerId, invocation: Invocation) -> Value:
-        """Run an exported function and return its result; the worker is created if it does not exist.
+    async def invoke_and_await(
+        self, worker_id: WorkerId, invocation: Invocation, environment: Mapping[str, str] | None = None
+    ) -> Value:
+        """Run an exported function and return its result.
 
-        The same idempotency key gives the same result again without running.
+        The worker is created, with `environment` as its variables, if it does not exist. The same idempotency key gives
+        the same result again without running.
         """
         worker = self._workers.get(worker_id)
         if worker is not None and not self._stopping:
@@ -173,11 +191,42 @@ class Executor(WorkerServices):
                 return await worker.invoke(invocation, wait=True)
             except WorkerClosed:
                 pass
-        return await self._with_worker(worker_id, lambda worker: worker.invoke(invocation, wait=True))
+        return await self._with_worker(worker_id, lambda worker: worker.invoke(invocation, wait=True), environment)
 
-    async def invoke(self, worker_id: WorkerId, invocation: Invocation) -> None:
-        """Queue an invocation durably; the worker is created if it does not exist."""
-        await self._with_worker(worker_id, lambda worker: worker.invoke(invocation, wait=False))
+    async def invoke(
+        self, worker_id: WorkerId, invocation: Invocation, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """Queue an invocation durably. The worker is created as by `invoke_and_await`."""
+        await self._with_worker(worker_id, lambda worker: worker.invoke(invocation, wait=False), environment)
+
+    async def schedule(self, worker_id: WorkerId, due_at: int, invocation: Invocation) -> None:
+        """Have an invocation queued at a time (milliseconds since the epoch), durably.
+
+        The worker is created as by `invoke_and_await`. The same idempotency key again changes the time of the first.
+        """
+        number = await self.ensure(worker_id, {})
+        schedule_id = uuid5(uuid5(worker_id.component_id, worker_id.name), invocation.idempotency_key)
+        await self._schedule.put(
+            ScheduledInvocation(
+                id=schedule_id, due_at=due_at, worker_id=worker_id, number=number, invocation=invocation
+            )
+        )
+
+    async def cancel_pending(self, worker_id: WorkerId, key: str) -> bool:
+        """Take an invocation out of the queue; False if it is not there. Raises WorkerNotFound."""
+        while True:
+            try:
+                return await (await self._load(worker_id)).cancel_pending(key)
+            except WorkerClosed:
+                continue
+
+    async def has_answer(self, worker_id: WorkerId, key: str) -> bool:
+        """Whether `invoke_and_await` with this key would have its answer at once. Raises WorkerNotFound."""
+        while True:
+            try:
+                return await (await self._load(worker_id)).has_answer(key)
+            except WorkerClosed:
+                continue
 
     async def interrupt(self, worker_id: WorkerId, *, recover_immediately: bool) -> None:
         """Stop a worker, or with `recover_immediately` let it crash and recover.
@@ -255,6 +304,11 @@ class Executor(WorkerServices):
             if await self.promise_data(promise) is None:
                 await completed
 
+    @property
+    def calls(self) -> WorkerCalls:
+        """Calls to other workers."""
+        return self._calls
+
     async def worker_status(self, worker_id: WorkerId) -> StatusRecord | None:
         """The status of a worker, None where there is none."""
         worker = self._workers.get(worker_id)
@@ -315,17 +369,37 @@ class Executor(WorkerServices):
             raise WorkerNotFound(worker_id)
         return stored.number
 
-    async def _with_worker(self, worker_id: WorkerId, use: Callable[[Worker], Awaitable[T]]) -> T:
+    async def _with_worker(
+        self,
+        worker_id: WorkerId,
+        use: Callable[[Worker], Awaitable[T]],
+        environment: Mapping[str, str] | None = None,
+    ) -> T:
         while True:
             if self._stopping:
                 raise Unavailable("The server is shutting down; try again with the same idempotency key")
-            worker = await self._load(worker_id, create=True)
+            worker = await self._load(worker_id, create=environment or {})
             try:
                 return await use(worker)
             except WorkerClosed:
                 continue
 
-    async def _load(self, worker_id: WorkerId, *, create: bool = False) -> Worker:
+    def _expect(self, at: int) -> None:
+        self._scheduler.expect(at)
+
+    async def _enqueue_for_life(self, worker_id: WorkerId, number: WorkerNumber, invocation: Invocation) -> None:
+        while True:
+            worker = await self._load(worker_id)
+            if worker.number != number:
+                raise WorkerNotFound(worker_id)
+            try:
+                await worker.invoke(invocation, wait=False)
+                return
+            except WorkerClosed:
+                continue
+
+    async def _load(self, worker_id: WorkerId, *, create: Mapping[str, str] | None = None) -> Worker:
+        """The worker's object. With `create` one is made with these variables where there is no such worker."""
         worker = self._workers.get(worker_id)
         if worker is not None:
             return worker
@@ -334,9 +408,9 @@ class Executor(WorkerServices):
             if worker is not None:
                 return worker
             stored = await self._runtime.store.find_worker(worker_id)
-            if stored is None and create:
+            if stored is None and create is not None:
                 try:
-                    return self._adopt(*await self._create(worker_id, [], {}))
+                    return self._adopt(*await self._create(worker_id, [], dict(create)))
                 except WorkerAlreadyExists:
                     # Another server was faster.
                     stored = await self._runtime.store.find_worker(worker_id)

@@ -123,6 +123,7 @@ class Incarnation:
         self._commit_later(self._runtime.settings.first_commit_after)
         try:
             result = await self._call(bound, invocation.parameters, entering)
+            await context.deferred.run()
         finally:
             self._stop_commits()
         self._runtime.metrics.host_calls(context.host_calls - began, replay=not context.is_live)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
+from uuid import UUID
 
 from golem_server.model.function_names import FunctionResolver
 from golem_server.model.ids import AccountId, ComponentId, EnvironmentId, WorkerId, WorkerNumber
 from golem_server.model.oplog import EncodedEntry
+from golem_server.model.scheduled import ScheduledInvocation
 from golem_server.model.workers import NewWorker, OplogBatch, StatusColumns, StoredEntry, StoredWorker, WorkerPage
 
 
@@ -79,6 +81,29 @@ class PromiseStore(Protocol):
         ...
 
 
+class ScheduleStore(Protocol):
+    """Invocations that wait for their time. All methods raise Unavailable while the database cannot be reached."""
+
+    async def put(self, scheduled: ScheduledInvocation) -> None:
+        """Keep it, durable on return, in place of an earlier one with this id. Nothing is kept for a deleted worker."""
+        ...
+
+    async def delete(self, schedule_id: UUID) -> None:
+        """Forget it. Nothing happens where there is none (any more)."""
+        ...
+
+    async def due(self, before: int, count: int, after: tuple[int, int] | None = None) -> list[ScheduledInvocation]:
+        """Those whose time is at or before `before` (milliseconds since the epoch), the earliest first.
+
+        `after` is the `due_at` and `sequence` of the last one of the page before.
+        """
+        ...
+
+    async def next_due(self, after: int) -> int | None:
+        """The earliest time of all that comes after the given one."""
+        ...
+
+
 class BlobStore(Protocol):
     """Large bytes by content. A namespace groups what is deleted together."""
 
@@ -98,7 +123,8 @@ class BlobStore(Protocol):
 class WorkerComponent(Protocol):
     """What an executor must know of a component's revision to run workers of it. Nothing of it changes.
 
-    `functions` finds its exports by name; one object is shared by all workers of the revision.
+    `account_id` is the owner of its environment. `functions` finds its exports by name; one object is shared by all
+    workers of the revision.
     """
 
     @property
@@ -106,6 +132,9 @@ class WorkerComponent(Protocol):
 
     @property
     def environment_id(self) -> EnvironmentId: ...
+
+    @property
+    def account_id(self) -> AccountId: ...
 
     @property
     def created_by(self) -> AccountId: ...

@@ -9,7 +9,7 @@ from typing import Any
 
 from golem_server.clock import Clock
 from golem_server.durable.context import GuestSettings
-from golem_server.durable.ports import ComponentSource, OplogStore, PromiseStore, WorkerComponent
+from golem_server.durable.ports import ComponentSource, OplogStore, PromiseStore, ScheduleStore, WorkerComponent
 from golem_server.model.trace import RandomIds
 from golem_server.telemetry import Metrics
 from golem_server.wasm.instance import Limits
@@ -41,6 +41,7 @@ class Runtime:
 
     store: OplogStore
     promises: PromiseStore
+    schedule: ScheduleStore
     components: ComponentSource
     link: Callable[[WorkerComponent], Awaitable[LinkedComponent]]
     clock: Clock

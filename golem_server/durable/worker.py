@@ -171,7 +171,7 @@ class Worker:
             self._ensure_task()
             if wait:
                 return await self._wait_for(key)
-            if key in self._queued and not any(key == item.idempotency_key for item in self.status.pending):
+            if key in self._queued and not self._is_pending(key):
                 # Its first caller only waits in memory; this one is promised that it will run.
                 self.oplog.append(PendingInvocation(timestamp=self._now(), invocation=invocation))
             await self._commit_for_caller()
@@ -230,15 +230,22 @@ class Worker:
 
     async def cancel_pending(self, key: str) -> bool:
         """Take an invocation out of the queue. False if it is not there (any more)."""
-        for position, invocation in enumerate(self._queue):
-            if invocation.idempotency_key == key:
-                del self._queue[position]
-                self._queued.discard(key)
-                self.oplog.append(CancelPendingInvocation(timestamp=self._now(), idempotency_key=key))
-                await self.oplog.commit()
-                self._fail(key, WorkerInterrupted("Invocation cancelled"))
-                return True
-        return False
+        queued = next((invocation for invocation in self._queue if invocation.idempotency_key == key), None)
+        if queued is not None:
+            self._queue.remove(queued)
+            self._queued.discard(key)
+        elif not self._is_pending(key):
+            return False
+        self.oplog.append(CancelPendingInvocation(timestamp=self._now(), idempotency_key=key))
+        await self.oplog.commit()
+        self._fail(key, WorkerInterrupted("Invocation cancelled"))
+        return True
+
+    async def has_answer(self, key: str) -> bool:
+        """Whether an invocation with this key has its result. Raises what `start` does."""
+        if not self._results_known:
+            await self.start()
+        return key in self._results
 
     def unload(self) -> None:
         """Drop the instance of an idle worker and leave memory. No entry is written: loading builds it again."""
@@ -329,7 +336,9 @@ class Worker:
     def _caught_up(self, history: History) -> None:
         """Replay is over: take over what it learned, and let those go on who waited for the start."""
         if not self._results_known:
-            waiting = [item for key, item in history.pending.items() if key not in self._queued]
+            # Others may have been cancelled since the oplog was read.
+            pending = {reference.idempotency_key for reference in self.status.pending} - self._queued
+            waiting = [item for key, item in history.pending.items() if key in pending]
             self._queue.extendleft(reversed(waiting))
             self._queued.update(invocation.idempotency_key for invocation in waiting)
             self._results = {**history.results, **self._results}
@@ -353,7 +362,7 @@ class Worker:
                 # It was found too late, with the call begun. The caller is wrong, not the worker.
                 self._drop_instance()
                 await self.oplog.revert(self.status.current_started_index, self._now())
-            elif any(reference.idempotency_key == key for reference in self.status.pending):
+            elif self._is_pending(key):
                 self.oplog.append(CancelPendingInvocation(timestamp=self._now(), idempotency_key=key))
                 await self.oplog.commit()
             self._fail(key, error)
@@ -534,6 +543,10 @@ class Worker:
             raise PreviousInvocationFailed(status.last_error or "", "".join(status.stderr))
         if status.status is WorkerStatus.EXITED:
             raise PreviousInvocationExited()
+
+    def _is_pending(self, key: str) -> bool:
+        """Whether the oplog has the invocation in its queue."""
+        return any(reference.idempotency_key == key for reference in self.status.pending)
 
     async def _wait_for(self, key: str) -> Value:
         waiter: asyncio.Future[Value] = asyncio.get_running_loop().create_future()

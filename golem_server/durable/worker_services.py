@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from golem_server.durable.rpc import WorkerCalls
 from golem_server.model.ids import PromiseId, WorkerId
 from golem_server.model.status import StatusRecord
 
@@ -30,4 +31,9 @@ class WorkerServices(Protocol):
 
     async def worker_status(self, worker_id: WorkerId) -> StatusRecord | None:
         """The status of a worker, None where there is none."""
+        ...
+
+    @property
+    def calls(self) -> WorkerCalls:
+        """Calls to other workers."""
         ...

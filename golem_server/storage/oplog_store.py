@@ -189,7 +189,7 @@ class PostgresOplogStore:
         return (await self._fetch(_NEXT_WAKE, after))[0][0]
 
     async def delete_worker(self, number: WorkerNumber) -> None:
-        """Remove the worker's row, oplog, payloads and promises. Nothing happens where there is none."""
+        """Remove the worker's row and all that belongs to it. Nothing happens where there is none."""
 
         async def delete(connection: Connection) -> None:
             async with connection.transaction():
@@ -198,6 +198,7 @@ class PostgresOplogStore:
                 await connection.execute("DELETE FROM workers WHERE number = $1", number)
                 await connection.execute("DELETE FROM oplog WHERE worker = $1", number)
                 await connection.execute("DELETE FROM promises WHERE worker = $1", number)
+                await connection.execute("DELETE FROM scheduled_invocations WHERE worker = $1", number)
                 await connection.execute("DELETE FROM blobs WHERE namespace = $1", _namespace(number))
 
         await self._database.run(delete)

@@ -184,5 +184,21 @@ promises = Table(
     PrimaryKeyConstraint("worker", "oplog_index"),
 )
 
+scheduled_invocations = Table(
+    "scheduled_invocations",
+    metadata,
+    # The caller's derived key: the same call again overwrites its row.
+    Column("id", Uuid, primary_key=True),
+    Column("due_at", BigInteger, nullable=False),
+    Column("sequence", BigInteger, Identity(always=True), nullable=False),
+    # The life of the worker that is meant.
+    Column("worker", BigInteger, nullable=False),
+    Column("component_id", Uuid, nullable=False),
+    Column("worker_name", _name, nullable=False),
+    Column("invocation", LargeBinary, nullable=False),
+    Index("scheduled_invocations_due_idx", "due_at", "sequence"),
+    Index("scheduled_invocations_worker_idx", "worker"),
+)
+
 EXTERNAL_COLUMNS = (("workers", "record"), ("oplog", "data"), ("blob_chunks", "data"))
 """Columns that are kept out of line without compression when they are large."""

@@ -27,7 +27,7 @@ from golem_server.clock import Clock, SystemClock
 from golem_server.durable.context import GuestSettings
 from golem_server.durable.executor import Executor
 from golem_server.durable.host_function import HostFunctions, HostInterface
-from golem_server.durable.ports import OplogStore, PromiseStore, WorkerComponent
+from golem_server.durable.ports import OplogStore, PromiseStore, ScheduleStore, WorkerComponent
 from golem_server.durable.runtime import ExecutorSettings, Runtime
 from golem_server.host.catalog import ALL
 from golem_server.model.errors import NotFound
@@ -41,6 +41,7 @@ from golem_server.wasm.code_cache import CodeCache
 from golem_server.wasm.engine import Engine
 from golem_server.wasm.instance import Limits
 from golem_server.wasm.linking import LinkedComponent
+from tests.durable.memory_schedule import MemoryScheduleStore
 
 ENVIRONMENT = EnvironmentId(UUID(int=0xE))
 ACCOUNT = AccountId(UUID(int=0xA))
@@ -58,6 +59,7 @@ class Revision:
     functions: FunctionResolver
     fetch: Callable[[], Awaitable[bytes]]
     environment_id: EnvironmentId = ENVIRONMENT
+    account_id: AccountId = ACCOUNT
     created_by: AccountId = ACCOUNT
     initial_memory_bytes: int = 65536
 
@@ -111,6 +113,7 @@ class World:
         promises: PromiseStore,
         folder: Path,
         *,
+        schedule: ScheduleStore | None = None,
         interfaces: Iterable[HostInterface] = ALL,
         settings: ExecutorSettings | None = None,
         services: Mapping[type[Any], Any] | None = None,
@@ -128,6 +131,7 @@ class World:
         self.runtime = Runtime(
             store=self.store,
             promises=promises,
+            schedule=schedule or MemoryScheduleStore(store),
             components=self,
             link=self.link,
             clock=self.clock,

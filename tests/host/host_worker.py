@@ -23,6 +23,7 @@ from golem_server.durable.context import GuestSettings, WorkerContext
 from golem_server.durable.host_function import HostFunctions, HostInterface
 from golem_server.durable.oplog import WorkerOplog
 from golem_server.durable.replay import ReplayCursor
+from golem_server.durable.rpc import WorkerCalls
 from golem_server.model.errors import NotFound
 from golem_server.model.ids import ComponentId, PromiseId, WorkerId, WorkerNumber
 from golem_server.model.oplog import Create, Entry, HostCall, Invocation, InvocationStarted, encode_entry
@@ -30,6 +31,7 @@ from golem_server.model.status import StatusRecord, fold
 from golem_server.model.trace import SpanData
 from golem_server.model.types import FunctionType, Value
 from golem_server.model.workers import NewWorker
+from tests.host.called_workers import CalledWorkers
 from tests.host.memory_store import MemoryOplogStore
 
 ANY_TYPE = FunctionType((), None)
@@ -72,6 +74,7 @@ class MemoryWorkers:
     def __init__(self) -> None:
         self.data: dict[PromiseId, bytes] = {}
         self.missing: set[PromiseId] = set()
+        self.called = CalledWorkers()
         self._completed = asyncio.Condition()
 
     async def promise_data(self, promise: PromiseId) -> bytes | None:
@@ -103,6 +106,11 @@ class MemoryWorkers:
     async def worker_status(self, worker_id: WorkerId) -> StatusRecord | None:
         """There are no workers."""
         return None
+
+    @property
+    def calls(self) -> WorkerCalls:
+        """Calls to the workers in `called`."""
+        return self.called.calls
 
 
 class VirtualTimeContext(WorkerContext):

@@ -1,0 +1,180 @@
+"""Calls from one worker to another of this server. They go to the target's queue directly, never over HTTP.
+
+The caller names each call by an idempotency key that is the same when the call is repeated: a caller that was killed
+after the target had finished, and before its own commit, gets the same result and the target runs once. A caller that
+is stopped leaves the target alone (reference: durability, section 9).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+from golem_server.durable.ports import ComponentSource, WorkerComponent
+from golem_server.durable.retry import delay_seconds
+from golem_server.durable.schedule import Schedule
+from golem_server.model.errors import (
+    Forbidden,
+    GolemError,
+    InvalidWorkerRequest,
+    TooManyPending,
+    Unavailable,
+    WorkerNotFound,
+)
+from golem_server.model.ids import WorkerId, WorkerNumber
+from golem_server.model.oplog import Invocation, RetryPolicy
+from golem_server.model.scheduled import ScheduledInvocation
+from golem_server.model.types import Value
+
+T = TypeVar("T")
+
+UNAVAILABLE_RETRY_SECONDS = 0.5
+"""Pause before a call is tried again that found the store, or a server that is stopping, not at work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls. `environment` are the variables that a worker gets which is created by the call."""
+
+    worker_id: WorkerId
+    component_revision: int
+    environment: Mapping[str, str]
+    retry_policy: RetryPolicy
+
+
+class Targets(Protocol):
+    """The workers that can be called: what the executor offers."""
+
+    async def ensure(self, worker_id: WorkerId, environment: Mapping[str, str]) -> WorkerNumber:
+        """The number of the worker, which is created if there is none."""
+        ...
+
+    async def component_of(self, worker_id: WorkerId) -> WorkerComponent:
+        """The revision that the worker runs or would run. Raises NotFound."""
+        ...
+
+    async def invoke_and_await(
+        self, worker_id: WorkerId, invocation: Invocation, environment: Mapping[str, str] | None = None
+    ) -> Value:
+        """Run an invocation once for its key and return its result."""
+        ...
+
+    async def invoke(
+        self, worker_id: WorkerId, invocation: Invocation, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """Queue an invocation durably, once for its key."""
+        ...
+
+    async def has_answer(self, worker_id: WorkerId, key: str) -> bool:
+        """Whether `invoke_and_await` with this key would have its answer at once. Raises WorkerNotFound."""
+        ...
+
+    async def cancel_pending(self, worker_id: WorkerId, key: str) -> bool:
+        """Take an invocation out of the queue; False if it is not there. Raises WorkerNotFound."""
+        ...
+
+
+class WorkerCalls:
+    """What a worker can do with others."""
+
+    def __init__(self, components: ComponentSource, targets: Targets, schedule: Schedule) -> None:
+        self._components = components
+        self._targets = targets
+        self._schedule = schedule
+
+    async def component_of(self, caller: Caller, target: WorkerId) -> WorkerComponent:
+        """The component that the target runs. Raises NotFound, and Forbidden if the caller may not know it."""
+        component = await self._components.latest(target.component_id)
+        own = await self._components.revision(caller.worker_id.component_id, caller.component_revision)
+        if component.account_id != own.account_id:
+            raise Forbidden(f"Component {target.component_id} belongs to another account")
+        return await self._targets.component_of(target)
+
+    async def connect(self, caller: Caller, target: WorkerId) -> None:
+        """Make sure that the target exists. Raises what `component_of` does, and WorkerCreationFailed."""
+
+        async def ensure() -> None:
+            await self.component_of(caller, target)
+            await self._targets.ensure(target, caller.environment)
+
+        await self._patiently(caller, ensure)
+
+    async def call(self, caller: Caller, target: WorkerId, invocation: Invocation) -> Value:
+        """Have the target run an invocation and return its result.
+
+        Raises InvalidWorkerRequest where a worker calls itself, and whatever ends the invocation.
+        """
+        _refuse_own(caller, target)
+        return await self._patiently(
+            caller, lambda: self._targets.invoke_and_await(target, invocation, caller.environment)
+        )
+
+    async def send(self, caller: Caller, target: WorkerId, invocation: Invocation) -> None:
+        """Put an invocation into the target's queue, durably. Raises as `call`."""
+        _refuse_own(caller, target)
+        await self._patiently(caller, lambda: self._targets.invoke(target, invocation, caller.environment))
+
+    async def has_answer(self, target: WorkerId, key: str) -> bool:
+        """Whether a call that was sent earlier would have its answer at once."""
+        try:
+            return await self._targets.has_answer(target, key)
+        except WorkerNotFound:
+            return False
+        except GolemError:
+            return True
+
+    async def cancel(self, target: WorkerId, key: str) -> bool:
+        """Take a call back that has not begun. Best effort: one that runs goes on."""
+        try:
+            return await self._targets.cancel_pending(target, key)
+        except GolemError:
+            return False
+
+    async def schedule(
+        self, caller: Caller, target: WorkerId, due_at: int, invocation: Invocation, schedule_id: UUID
+    ) -> None:
+        """Have the target run an invocation at a time (milliseconds since the epoch), not waiting for it.
+
+        Done again under the same id it takes the place of the first.
+        """
+
+        async def put() -> None:
+            number = await self._targets.ensure(target, caller.environment)
+            await self._schedule.put(
+                ScheduledInvocation(
+                    id=schedule_id, due_at=due_at, worker_id=target, number=number, invocation=invocation
+                )
+            )
+
+        await self._patiently(caller, put)
+
+    async def cancel_scheduled(self, caller: Caller, schedule_id: UUID) -> None:
+        """Take a scheduled invocation back. Nothing happens if its time has come."""
+        await self._patiently(caller, lambda: self._schedule.cancel(schedule_id))
+
+    async def _patiently(self, caller: Caller, work: Callable[[], Awaitable[T]]) -> T:
+        """Do it, again and again while the store is away, by the caller's policy while the target's queue is full.
+
+        Whatever else the target answers is final: the same key would give the same answer.
+        """
+        attempts = 0
+        while True:
+            try:
+                return await work()
+            except Unavailable:
+                await asyncio.sleep(UNAVAILABLE_RETRY_SECONDS)
+            except TooManyPending:
+                policy = caller.retry_policy
+                if attempts >= policy.max_attempts:
+                    raise
+                await asyncio.sleep(delay_seconds(policy, attempts, random.random()))
+                attempts += 1
+
+
+def _refuse_own(caller: Caller, target: WorkerId) -> None:
+    if target == caller.worker_id:
+        raise InvalidWorkerRequest("RPC calls to the same agent are not supported")
