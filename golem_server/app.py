@@ -22,7 +22,7 @@ from golem_server.durable.executor import Executor
 from golem_server.durable.host_function import HostFunctions
 from golem_server.durable.ports import OplogStore, WorkerComponent
 from golem_server.durable.runtime import ExecutorSettings, Runtime
-from golem_server.host.catalog import ALL
+from golem_server.host.catalog import ALL, VIRTUAL_FUNCTIONS
 from golem_server.host.filesystem_sandbox import FilesystemLimits
 from golem_server.host.http_client import HttpClient, HttpSettings
 from golem_server.host.network_policy import NetworkPolicy
@@ -207,6 +207,7 @@ async def running(
                 ),
                 settings=_executor_settings(settings),
                 metrics=metrics,
+                virtual_functions=VIRTUAL_FUNCTIONS,
             )
         )
         await executor.start()

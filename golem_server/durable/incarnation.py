@@ -150,6 +150,8 @@ class Incarnation:
         assert instance is not None
         resolved = bound.resolved
         indexed = resolved.indexed
+        if bound.exported is not None and resolved.behind is not None:
+            return await self._call_virtual(instance, bound.exported, resolved, parameters, entering)
         if bound.exported is not None and indexed is None:
             return await instance.call_prepared(bound.exported, parameters, entering)
         if entering is not None:
@@ -175,6 +177,18 @@ class Incarnation:
                 )
             )
         return None
+
+    async def _call_virtual(
+        self,
+        instance: Instance,
+        exported: ExportedFunction,
+        resolved: ResolvedFunction,
+        parameters: Sequence[Value],
+        entering: Callable[[], None] | None,
+    ) -> Value:
+        arguments, result = self._runtime.virtual_functions[resolved.export_name](self.context, parameters)
+        await instance.call_prepared(exported, arguments, entering)
+        return result()
 
     async def _indexed_handle(self, instance: Instance, resolved: ResolvedFunction, indexed: IndexedResource) -> int:
         """The instance of an indexed resource: constructed on first use, then kept."""
@@ -204,7 +218,7 @@ class Incarnation:
             assert instance is not None
             resolved = self.component.functions.resolve(function)
             drops = resolved.operation is Operation.DROP
-            exported = None if drops else instance.prepare(resolved.interface, resolved.function)
+            exported = None if drops else instance.prepare(resolved.exported_interface, resolved.function)
             bound = self._functions[function] = _Bound(resolved, exported)
         return bound
 

@@ -10,6 +10,7 @@ from typing import Any
 from golem_server.clock import Clock
 from golem_server.durable.context import GuestSettings
 from golem_server.durable.ports import ComponentSource, OplogStore, PromiseStore, ScheduleStore, WorkerComponent
+from golem_server.durable.virtual_functions import VirtualFunction
 from golem_server.model.trace import RandomIds
 from golem_server.telemetry import Metrics
 from golem_server.wasm.instance import Limits
@@ -37,7 +38,8 @@ class ExecutorSettings:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The executor's surroundings. `link` gives a component's compiled and linked form, cached."""
+    """The executor's surroundings. `link` gives a component's compiled and linked form, cached; `virtual_functions` are
+    the functions that the server adds to components, by their names."""
 
     store: OplogStore
     promises: PromiseStore
@@ -51,3 +53,4 @@ class Runtime:
     settings: ExecutorSettings
     metrics: Metrics
     ids: RandomIds = field(default_factory=RandomIds)
+    virtual_functions: Mapping[str, VirtualFunction] = field(default_factory=dict[str, VirtualFunction])

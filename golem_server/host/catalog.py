@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from golem_server.durable.host_function import HostInterface
+from golem_server.durable.virtual_functions import VirtualFunction
 from golem_server.host import (
     golem_api_host,
     golem_context,
@@ -11,6 +14,7 @@ from golem_server.host import (
     wasi_clocks,
     wasi_filesystem,
     wasi_http,
+    wasi_http_incoming,
     wasi_io,
     wasi_logging,
     wasi_random,
@@ -24,8 +28,12 @@ ALL: list[HostInterface] = [
     *wasi_filesystem.INTERFACES,
     *wasi_logging.INTERFACES,
     *wasi_http.INTERFACES,
+    *wasi_http_incoming.INTERFACES,
     *golem_api_host.INTERFACES,
     *golem_promises.INTERFACES,
     *golem_context.INTERFACES,
 ]
 """The interfaces of all modules of this room."""
+
+VIRTUAL_FUNCTIONS: Mapping[str, VirtualFunction] = wasi_http_incoming.VIRTUAL_FUNCTIONS
+"""The functions that are added to components, by their names."""

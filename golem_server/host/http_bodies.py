@@ -17,6 +17,8 @@ from golem_server.durable.context import WorkerContext
 from golem_server.durable.signals import GuestError
 from golem_server.host.http_client import SendingPace
 from golem_server.host.http_errors import HttpError, RequestBodyAbandoned
+from golem_server.host.http_fields import Fields
+from golem_server.host.http_resources import OutgoingBody
 from golem_server.host.resources import CLOSED, OutputStream, Pollable, failed
 from golem_server.model.types import Value
 
@@ -189,8 +191,8 @@ class RequestBody:
         self._changed = asyncio.Event()
 
 
-class OutgoingBody:
-    """The resource `outgoing-body`."""
+class RequestOutgoingBody(OutgoingBody):
+    """The resource `outgoing-body` of a request."""
 
     def __init__(self, body: RequestBody) -> None:
         self.body = body
@@ -203,13 +205,13 @@ class OutgoingBody:
         self._stream_given = True
         return RequestStream(self.body)
 
-    def finish(self, trailers: bool) -> Value:
+    def finish(self, trailers: Fields | None) -> Value:
         """`result<_, error-code>`. The client cannot send trailers."""
         body = self.body
         if body.declared is not None and body.written != body.declared:
             body.abandon()
             return ("err", ("HTTP-request-body-size", body.written))
-        if trailers:
+        if trailers is not None and trailers.items:
             body.abandon()
             return ("err", ("internal-error", "request trailers are not supported"))
         body.finish()

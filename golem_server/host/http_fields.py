@@ -99,6 +99,15 @@ class Fields:
         """The same fields as an object of their own."""
         return Fields(self.items, mutable=mutable)
 
+    def malformed(self) -> str | None:
+        """What is wrong with a field that came from elsewhere than the guest, in words."""
+        for name, value in self.items:
+            if not _TOKEN.fullmatch(name.encode()):
+                return "not the name of a field"
+            if not _VALUE.fullmatch(value):
+                return f"not the value of a field: {name}"
+        return None
+
     def content_length(self) -> int | None:
         """The number in `content-length`, None without one. Raises ValueError if it is no number."""
         values = self.get("content-length")

@@ -16,6 +16,7 @@ from golem_server.host.http_bodies import guest_result
 from golem_server.host.http_call import HttpCall
 from golem_server.host.http_errors import HttpError
 from golem_server.host.http_fields import Fields
+from golem_server.host.http_resources import FutureTrailers, IncomingBody
 from golem_server.host.resources import CLOSED, InputStream, Pollable
 from golem_server.model.types import Value
 
@@ -65,12 +66,12 @@ class IncomingResponse:
         self._consumed = False
         call.saw_head(self.status)
 
-    def consume(self) -> IncomingBody | None:
+    def consume(self) -> ResponseIncomingBody | None:
         """Its body; None the second time."""
         if self._consumed:
             return None
         self._consumed = True
-        return IncomingBody(self._call)
+        return ResponseIncomingBody(self._call)
 
     def dropped(self) -> None:
         """A response whose body nobody took is over."""
@@ -82,8 +83,8 @@ class IncomingResponse:
         self._call.close()
 
 
-class IncomingBody:
-    """The resource `incoming-body`."""
+class ResponseIncomingBody(IncomingBody):
+    """The resource `incoming-body` of a response. The client drops trailers, so that there are never any."""
 
     def __init__(self, call: HttpCall) -> None:
         self._call = call
@@ -108,20 +109,6 @@ class IncomingBody:
     def close(self) -> None:
         """The instance is given up."""
         self._call.close()
-
-
-class FutureTrailers:
-    """The resource `future-trailers`. The client drops trailers, so that there are never any, and nothing to record."""
-
-    def __init__(self) -> None:
-        self._delivered = False
-
-    def get(self) -> Value:
-        """No trailers; an error of the interface the second time."""
-        if self._delivered:
-            return ("err", None)
-        self._delivered = True
-        return ("ok", ("ok", None))
 
 
 class BodyStream(InputStream):

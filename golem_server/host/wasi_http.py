@@ -1,22 +1,23 @@
 """wasi:http/types and wasi:http/outgoing-handler, 0.2.x: outgoing requests (reference: host-interfaces, 3.5).
 
 The functions here look handles up and call the classes of the `http_*` files. Fields and requests are the guest's own
-until `handle`, so that nothing of them is recorded: replay builds them again. The incoming side is not declared: a
-component that imports it runs, and traps with the function's name when it calls one.
+until `handle`, so that nothing of them is recorded: replay builds them again. The side that answers requests is in
+`wasi_http_incoming`; bodies and fields serve both.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from golem_server.durable.context import WorkerContext
 from golem_server.durable.host_function import HostInterface
-from golem_server.host.http_bodies import OutgoingBody, RequestBody
+from golem_server.host.http_bodies import RequestBody, RequestOutgoingBody
 from golem_server.host.http_call import HttpCall, HttpCalls, ResponseArrived
 from golem_server.host.http_client import HttpClient, HttpRequest, HttpSettings
 from golem_server.host.http_fields import OK, Fields, is_token
-from golem_server.host.http_responses import FutureResponse, FutureTrailers, IncomingBody, IncomingResponse
+from golem_server.host.http_resources import FutureTrailers, IncomingBody, OutgoingBody
+from golem_server.host.http_responses import FutureResponse, IncomingResponse
+from golem_server.host.http_urls import is_authority, is_path_with_query, is_scheme
 from golem_server.host.resources import AlwaysReady, IoError
 from golem_server.model.types import Value
 
@@ -31,9 +32,6 @@ TRACE_HEADERS = frozenset({"traceparent", "tracestate"})
 REFUSED: Value = ("err", None)
 """The error of functions whose error type is empty."""
 
-_AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(:[0-9]{1,5})?")
-_PATH_WITH_QUERY = re.compile(r"[^\x00-\x20\x7f#]*")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _METHODS = ("get", "head", "post", "put", "delete", "connect", "options", "trace", "patch")
 
 
@@ -164,7 +162,7 @@ def outgoing_request_body(context: WorkerContext, handle: int) -> Value:
         request.body = RequestBody(request.headers.content_length())
     except ValueError:
         return REFUSED
-    return ("ok", context.resources.add(OutgoingBody(request.body)))
+    return ("ok", context.resources.add(RequestOutgoingBody(request.body)))
 
 
 @types.unrecorded("[method]outgoing-request.method")
@@ -196,7 +194,7 @@ def outgoing_request_path(context: WorkerContext, handle: int) -> Value:
 def outgoing_request_set_path(context: WorkerContext, handle: int, path: str | None) -> Value:
     """Set path and query; refuses what would end the request's first line."""
     request = context.resources.get(handle, OutgoingRequest)
-    if path is not None and not _PATH_WITH_QUERY.fullmatch(path):
+    if path is not None and not is_path_with_query(path):
         return REFUSED
     request.path_with_query = path
     return OK
@@ -212,7 +210,7 @@ def outgoing_request_scheme(context: WorkerContext, handle: int) -> Value:
 def outgoing_request_set_scheme(context: WorkerContext, handle: int, scheme: Value) -> Value:
     """Set the scheme."""
     request = context.resources.get(handle, OutgoingRequest)
-    if scheme is not None and scheme[0] == "other" and not _SCHEME.fullmatch(scheme[1]):
+    if scheme is not None and scheme[0] == "other" and not is_scheme(scheme[1]):
         return REFUSED
     request.scheme = scheme
     return OK
@@ -226,12 +224,10 @@ def outgoing_request_authority(context: WorkerContext, handle: int) -> Value:
 
 @types.unrecorded("[method]outgoing-request.set-authority")
 def outgoing_request_set_authority(context: WorkerContext, handle: int, authority: str | None) -> Value:
-    """Set host and port. Credentials in the authority are refused: they belong into a header."""
+    """Set host and port. Credentials in the authority are refused."""
     request = context.resources.get(handle, OutgoingRequest)
-    if authority is not None:
-        match = _AUTHORITY.fullmatch(authority)
-        if match is None or int((match[2] or ":0")[1:]) > 0xFFFF:
-            return REFUSED
+    if authority is not None and not is_authority(authority):
+        return REFUSED
     request.authority = authority
     return OK
 
@@ -305,7 +301,7 @@ def outgoing_body_finish(context: WorkerContext, handle: int, trailers: int | No
     """The body is complete."""
     body = context.resources.take(handle, OutgoingBody)
     fields = None if trailers is None else context.resources.take(trailers, Fields)
-    return body.finish(trailers=fields is not None and bool(fields.items))
+    return body.finish(fields)
 
 
 # --- future-incoming-response
@@ -360,15 +356,15 @@ def incoming_body_finish(context: WorkerContext, handle: int) -> Value:
 
 @types.unrecorded("[method]future-trailers.subscribe")
 def future_trailers_subscribe(context: WorkerContext, handle: int) -> Value:
-    """Ready at once: there are never any."""
+    """Ready at once: what there is, is there."""
     context.resources.get(handle, FutureTrailers)
     return context.resources.add(AlwaysReady())
 
 
 @types.unrecorded("[method]future-trailers.get")
 def future_trailers_get(context: WorkerContext, handle: int) -> Value:
-    """No trailers."""
-    return context.resources.get(handle, FutureTrailers).get()
+    """The trailers, once."""
+    return context.resources.get(handle, FutureTrailers).get(context)
 
 
 @types.unrecorded("http-error-code")

@@ -12,7 +12,8 @@
 (reference: rest-api, section 4). The last line is that of indexed resources: the pair of the resource's name and the
 texts of the arguments names one instance in the worker, which is constructed with them when there is none yet.
 
-An interface is named exactly as it is exported; without a version it may also be the only exported version.
+An interface is named exactly as it is exported; without a version it may also be the only exported version. The
+functions that the server adds to a component (`virtual_exports`) are found like its own.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from functools import cached_property
 from golem_server.model.errors import InvalidInput
 from golem_server.model.json_values import SignatureJson
 from golem_server.model.types import ComponentType, FunctionType, HandleType, InterfaceType, Parameter, Value
+from golem_server.model.virtual_exports import virtual_exports
 from golem_server.model.wave import parse_wave, split_arguments
 
 MAX_FUNCTION_NAME = 16 * 1024
@@ -89,6 +91,7 @@ class ResolvedFunction:
 
     `interface` is the full name as exported, None for the world; `function` is the raw WIT name (`[method]cart.add`,
     for DROP `[drop]cart`, which is no export), `type` its signature; that of a drop takes the handle and gives nothing.
+    `behind` is the exported interface that carries it out, where `interface` is one that the server adds.
     """
 
     interface: str | None
@@ -96,6 +99,12 @@ class ResolvedFunction:
     type: FunctionType
     operation: Operation = Operation.CALL
     indexed: IndexedResource | None = None
+    behind: str | None = None
+
+    @property
+    def exported_interface(self) -> str | None:
+        """The interface in which the component itself has the function."""
+        return self.interface if self.behind is None else self.behind
 
     @property
     def export_name(self) -> str:
@@ -198,7 +207,7 @@ def resolve(name: FunctionName, component: ComponentType, text: str) -> Resolved
         return ResolvedFunction(None, name.candidates[0], function)
     interface = _interface(name.interface, component, text)
     if interface is None:
-        raise missing
+        return _virtual(name, component, missing)
     if name.operation is Operation.DROP:
         resolved = _drop(name, interface)
     else:
@@ -224,6 +233,14 @@ def _interface(name: str, component: ComponentType, text: str) -> InterfaceType 
             + ", ".join(sorted(versions))
         )
     return component.exports[versions[0]] if versions else None
+
+
+def _virtual(name: FunctionName, component: ComponentType, missing: InvalidInput) -> ResolvedFunction:
+    for virtual in virtual_exports(component):
+        function = virtual.type.functions.get(name.candidates[0]) if name.candidates else None
+        if virtual.type.name == name.interface and function is not None:
+            return ResolvedFunction(virtual.type.name, name.candidates[0], function, behind=virtual.behind)
+    raise missing
 
 
 def _drop(name: FunctionName, interface: InterfaceType) -> ResolvedFunction | None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from golem_server.model.json_types import type_to_json
-from golem_server.model.types import ComponentType, FunctionType
+from golem_server.model.types import ComponentType, FunctionType, InterfaceType
+from golem_server.model.virtual_exports import virtual_exports
 
 KNOWN_EXPORTS = {
     "agentGuestInterface": "golem:agent/guest",
@@ -66,17 +67,15 @@ def metadata_to_json(component: ComponentType, binary: BinaryMetadata) -> dict[s
 
 
 def exports_to_json(component: ComponentType) -> list[dict[str, Any]]:
-    """The exported instances with their functions, then the functions of the world."""
-    instances = [
-        {
-            "type": "Instance",
-            "name": name,
-            "functions": [_function(raw, function) for raw, function in interface.functions.items()],
-        }
-        for name, interface in component.exports.items()
-    ]
+    """The exported instances with their functions, the functions of the world, and what the server adds."""
+    instances = [_instance(interface) for interface in component.exports.values()]
     functions = [{"type": "Function", **_function(raw, type_)} for raw, type_ in component.exported_functions.items()]
-    return instances + functions
+    return instances + functions + [_instance(virtual.type) for virtual in virtual_exports(component)]
+
+
+def _instance(interface: InterfaceType) -> dict[str, Any]:
+    functions = [_function(raw, function) for raw, function in interface.functions.items()]
+    return {"type": "Instance", "name": interface.name, "functions": functions}
 
 
 def _function(name: str, function: FunctionType) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from golem_server.durable.executor import Executor
 from golem_server.durable.host_function import HostFunctions, HostInterface
 from golem_server.durable.ports import OplogStore, PromiseStore, ScheduleStore, WorkerComponent
 from golem_server.durable.runtime import ExecutorSettings, Runtime
-from golem_server.host.catalog import ALL
+from golem_server.host.catalog import ALL, VIRTUAL_FUNCTIONS
 from golem_server.model.errors import NotFound
 from golem_server.model.function_names import FunctionResolver
 from golem_server.model.ids import AccountId, ComponentId, EnvironmentId, WorkerId, WorkerNumber
@@ -140,6 +140,7 @@ class World:
             limits=Limits(),
             settings=settings or ExecutorSettings(guest=GuestSettings()),
             metrics=Metrics(),
+            virtual_functions=VIRTUAL_FUNCTIONS,
         )
         self.executor = Executor(self.runtime)
 

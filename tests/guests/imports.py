@@ -118,6 +118,19 @@ STREAMS = Interface(
             '(param "self" (borrow $input-stream)) (param "len" u64) (result (result (list u8) (error $stream-error)))',
             "(param i32 i64 i32)",
         ),
+        "[method]output-stream.check-write": (
+            '(param "self" (borrow $output-stream)) (result (result u64 (error $stream-error)))',
+            "(param i32 i32)",
+        ),
+        "[method]output-stream.write": (
+            '(param "self" (borrow $output-stream)) (param "contents" (list u8)) '
+            "(result (result (error $stream-error)))",
+            "(param i32 i32 i32 i32)",
+        ),
+        "[method]output-stream.subscribe": (
+            '(param "self" (borrow $output-stream)) (result (own $pollable))',
+            "(param i32) (result i32)",
+        ),
         "[method]output-stream.blocking-write-and-flush": (
             '(param "self" (borrow $output-stream)) (param "contents" (list u8)) '
             "(result (result (error $stream-error)))",
@@ -277,6 +290,9 @@ HTTP = Interface(
         '(case "HTTP-upgrade-failed") (case "HTTP-protocol-error") (case "loop-detected") '
         '(case "configuration-error") (case "internal-error" (option string)))',
         "fields": "resource",
+        "incoming-request": "resource",
+        "response-outparam": "resource",
+        "outgoing-response": "resource",
         "outgoing-request": "resource",
         "request-options": "resource",
         "outgoing-body": "resource",
@@ -287,6 +303,28 @@ HTTP = Interface(
     },
     {
         "[constructor]fields": ("(result (own $fields))", "(result i32)"),
+        "[method]incoming-request.consume": (
+            '(param "self" (borrow $incoming-request)) (result (result (own $incoming-body)))',
+            "(param i32 i32)",
+        ),
+        "[constructor]outgoing-response": (
+            '(param "headers" (own $fields)) (result (own $outgoing-response))',
+            "(param i32) (result i32)",
+        ),
+        "[method]outgoing-response.set-status-code": (
+            '(param "self" (borrow $outgoing-response)) (param "status-code" u16) (result (result))',
+            "(param i32 i32) (result i32)",
+        ),
+        "[method]outgoing-response.body": (
+            '(param "self" (borrow $outgoing-response)) (result (result (own $outgoing-body)))',
+            "(param i32 i32)",
+        ),
+        # A response is given as case 0 and its handle; the other flat parameters are those of an error-code.
+        "[static]response-outparam.set": (
+            '(param "param" (own $response-outparam)) '
+            '(param "response" (result (own $outgoing-response) (error $error-code)))',
+            "(param i32 i32 i32 i32 i64 i32 i32 i32 i32)",
+        ),
         "[constructor]outgoing-request": (
             '(param "headers" (own $fields)) (result (own $outgoing-request))',
             "(param i32) (result i32)",
