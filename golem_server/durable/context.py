@@ -11,7 +11,7 @@ or write returns one.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ from golem_server.clock import Clock
 from golem_server.durable.deferred import DeferredEffects
 from golem_server.durable.keys import EffectKeys
 from golem_server.durable.oplog import WorkerOplog
+from golem_server.durable.printed_lines import PrintedLines
 from golem_server.durable.replay import ReplayCursor, describe
 from golem_server.durable.resources import ResourceTable
 from golem_server.durable.signals import PermanentFailure, RestartWorker
@@ -134,7 +135,7 @@ class WorkerContext:
         self._position = cursor.position if cursor is not None else oplog.last_index
         self._atomic_regions: list[int] = []
         self._lapsed_regions: set[int] = set()
-        self._logs_to_suppress: Counter[tuple[int, str, str]] | None = None
+        self._printed = PrintedLines()
         self._open_writes: list[int] = []
         self._noted: deque[tuple[Entry, Callable[[Any], bool]]] = deque()
         self.spans = Spans(self)
@@ -147,6 +148,11 @@ class WorkerContext:
     def is_live(self) -> bool:
         """Whether calls have their effects now. In replay it turns true with the last recorded entry."""
         return self._cursor is None
+
+    @property
+    def cursor(self) -> ReplayCursor | None:
+        """Where replay reads, None while the worker is live; for the modules of this room."""
+        return self._cursor
 
     @property
     def position(self) -> int:
@@ -339,7 +345,7 @@ class WorkerContext:
 
     def _go_live(self) -> None:
         if self._cursor is not None:
-            self._logs_to_suppress = Counter(self._cursor.trailing_logs()) or None
+            self._printed = PrintedLines(self._cursor.trailing_logs())
             self._cursor = None
             if self.on_live is not None:
                 self.on_live()
@@ -441,11 +447,15 @@ class WorkerContext:
                 self._go_live()
                 raise PermanentFailure(NOT_REPEATABLE)
             if not foreign:
-                await self._go_live_skipping_after(begin)
+                await self.go_live_skipping_after(begin)
         elif cursor is None and not self.assume_idempotence:
             raise PermanentFailure(NOT_REPEATABLE)
         self._open_writes.append(begin)
         return begin
+
+    def is_open_write(self, begin: int) -> bool:
+        """Whether a remote write began there and has not ended."""
+        return begin in self._open_writes
 
     async def end_remote_write(self, begin: int) -> None:
         """Close the remote write that began at `begin`, durably."""
@@ -457,29 +467,23 @@ class WorkerContext:
     def end_remote_write_soon(self, begin: int) -> None:
         """Close the remote write that began at `begin`, for callers that cannot wait, such as the drop of a handle.
 
-        Live, the entry is written at once and becomes durable with the next commit, which is started. In replay it is
-        consumed at once. It is always in memory then: when replay met the beginning, it read on until it saw the end.
+        Live, the entry is written at once and becomes durable with the next commit, which is started.
         """
         if begin in self._open_writes:
             self._open_writes.remove(begin)
-        cursor = self._cursor
-        if cursor is None:
-            self.append(EndRemoteWrite(timestamp=self.now_ms(), begin_index=begin))
+        end = EndRemoteWrite(timestamp=self.now_ms(), begin_index=begin)
+        self.note(end, lambda entry: entry.begin_index == begin)
+        if self._cursor is None:
             self.oplog.commit_soon()
-            return
-        entry = cursor.take() if cursor.ready else None
-        if not isinstance(entry, EndRemoteWrite) or entry.begin_index != begin:
-            raise UnexpectedOplogEntry(f"EndRemoteWrite({begin})", describe(entry))
-        self._consumed(cursor)
 
-    async def _go_live_skipping_after(self, begin: int) -> None:
-        """Go live and let later replays skip what was recorded after `begin` by the attempt that was cut off."""
+    async def go_live_skipping_after(self, begin: int) -> None:
+        """Go live and let later replays skip what was recorded after index `begin` by an attempt that was cut off."""
         cursor = self._cursor
         if cursor is None:
             return
         left = await cursor.anything_left()
         self._go_live()
-        self._logs_to_suppress = None
+        self._printed = PrintedLines()
         if left:
             await self.oplog.jump(begin + 1, self.now_ms())
 
@@ -493,7 +497,7 @@ class WorkerContext:
             begin = await self._replay_begin(BeginAtomicRegion)
             cursor = await self._settled()
             if cursor is not None and not await cursor.ends_atomic_region(begin):
-                await self._go_live_skipping_after(begin)
+                await self.go_live_skipping_after(begin)
         if not self._atomic_regions:
             self.keys.region_began(begin)
         self._atomic_regions.append(begin)
@@ -546,7 +550,7 @@ class WorkerContext:
             return
         cursor = await self._settled()
         if cursor is not None and not await cursor.ends_unrecorded_zone():
-            await self._go_live_skipping_after(begin)
+            await self.go_live_skipping_after(begin)
 
     async def set_retry_policy(self, policy: RetryPolicy) -> None:
         """Choose the worker's retry policy from here on."""
@@ -574,18 +578,12 @@ class WorkerContext:
 
     def log(self, level: LogLevel, context: str, message: str) -> None:
         """The guest printed or logged something. Nothing happens in replay, and nothing twice after it."""
-        if self._cursor is not None:
-            return
-        suppress = self._logs_to_suppress
-        if suppress is not None:
-            key = (int(level), context, message)
-            if suppress[key] > 0:
-                suppress[key] -= 1
-                return
-        entry = Log(timestamp=self.now_ms(), level=level, context=context, message=message)
-        self.oplog.append(entry)
-        if self.on_log is not None:
-            self.on_log(entry)
+        if self._cursor is None:
+            entry = Log(timestamp=self.now_ms(), level=level, context=context, message=message)
+            if not self._printed.again(entry):
+                self.oplog.append(entry)
+                if self.on_log is not None:
+                    self.on_log(entry)
 
     async def back_pressure(self) -> None:
         """Wait while more is buffered than should be; for functions that print or log."""

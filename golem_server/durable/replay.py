@@ -16,12 +16,15 @@ from golem_server.model.errors import InternalBug, UnexpectedOplogEntry
 from golem_server.model.ids import WorkerNumber
 from golem_server.model.oplog import (
     ENTRY_TYPES,
+    BeginAtomicRegion,
     BeginRemoteWrite,
     CancelPendingInvocation,
+    Category,
     ChangePersistenceLevel,
     EndAtomicRegion,
     EndRemoteWrite,
     Entry,
+    FinishSpan,
     HostCall,
     Invocation,
     InvocationFinished,
@@ -30,6 +33,8 @@ from golem_server.model.oplog import (
     PendingInvocation,
     PersistenceLevel,
     Region,
+    SetSpanAttribute,
+    StartSpan,
     decode_entry,
 )
 from golem_server.model.status import StatusRecord, fold_next
@@ -71,6 +76,32 @@ class History:
             self.current = None
 
 
+_OWNED = frozenset({HostCall.kind, EndRemoteWrite.kind, EndAtomicRegion.kind, FinishSpan.kind, SetSpanAttribute.kind})
+
+
+def _owner(entry: Entry) -> int | str | None:
+    """What an entry belongs to that another entry began: the index of a write or a region, or the id of a span."""
+    if isinstance(entry, HostCall | EndRemoteWrite | EndAtomicRegion):
+        return entry.begin_index
+    return entry.span_id if isinstance(entry, FinishSpan | SetSpanAttribute) else None
+
+
+class _Begun:
+    """What some entries begin: `left` is what they do not end, by index or span id."""
+
+    def __init__(self) -> None:
+        self.left: set[int | str] = set()
+
+    def add(self, index: int, entry: Entry) -> None:
+        """Take one more entry into account."""
+        if isinstance(entry, BeginRemoteWrite | BeginAtomicRegion):
+            self.left.add(index)
+        elif isinstance(entry, StartSpan):
+            self.left.add(entry.span_id)
+        elif isinstance(entry, EndRemoteWrite | EndAtomicRegion):
+            self.left.discard(entry.begin_index)
+
+
 class ReplayCursor:
     """Walks over the entries `first`..`target` that replay consumes.
 
@@ -89,6 +120,7 @@ class ReplayCursor:
         self._entries: list[StoredEntry] = []
         self._next = 0
         self.position = first - 1
+        self._left_out: set[int | str] = set()
         self._trailing_logs: Counter[tuple[int, str, str]] = Counter()
         self.history = History()
 
@@ -168,12 +200,66 @@ class ReplayCursor:
         Then that write cannot simply be done again (reference: durability, section 3).
         """
 
+        unrecorded = False
+
         def foreign(entry: Entry) -> bool:
+            # Nothing counts in a zone without persistence.
+            nonlocal unrecorded
+            if isinstance(entry, ChangePersistenceLevel):
+                unrecorded = entry.persistence_level == PersistenceLevel.PERSIST_NOTHING
+            if unrecorded and not isinstance(entry, InvocationFinished):
+                return False
             if isinstance(entry, HostCall):
-                return entry.category in _REMOTE_WRITES and entry.begin_index != begin
+                # A guest's own batched call names no beginning: it is that of the batch which is open.
+                own = {begin, None} if entry.category != Category.WRITE_REMOTE else {begin}
+                return entry.category in _REMOTE_WRITES and entry.begin_index not in own
             return isinstance(entry, InvocationFinished | BeginRemoteWrite)
 
         return await self._find(foreign)
+
+    @property
+    def next_index(self) -> int:
+        """The index of the next entry, which must be `ready`."""
+        return self._entries[self._next].index
+
+    def opens_unrecorded_zone(self) -> bool:
+        """Whether the next entry, which must be `ready`, opens a zone without persistence."""
+        stored = self._entries[self._next]
+        if stored.kind != ChangePersistenceLevel.kind:
+            return False
+        entry = decode_entry(stored.kind, stored.data)
+        return isinstance(entry, ChangePersistenceLevel) and entry.persistence_level == PersistenceLevel.PERSIST_NOTHING
+
+    async def skip_unrecorded_zone(self) -> bool:
+        """Leave out the zone that the next entry opens, for a guest that does not go through it in replay.
+
+        What was begun in the zone and goes on behind it is left out too. False if the zone has no end, or if nothing
+        follows it: then all is as before.
+        """
+        begun = _Begun()
+        position = self._next + 1
+        while True:
+            if position == len(self._entries):
+                if self._read_up_to >= self._target:
+                    return False
+                await self._read_chunk()
+                continue
+            stored = self._entries[position]
+            entry = decode_entry(stored.kind, stored.data)
+            if isinstance(entry, InvocationFinished):
+                break
+            position += 1
+            if isinstance(entry, ChangePersistenceLevel):
+                break
+            begun.add(stored.index, entry)
+        while position == len(self._entries) and self._read_up_to < self._target:
+            await self._read_chunk()
+        if position == len(self._entries):
+            return False
+        self._left_out.update(begun.left)
+        self._entries = [stored for stored in self._entries[position:] if not self._belongs_to_left_out(stored)]
+        self._next = 0
+        return True
 
     async def anything_left(self) -> bool:
         """Whether entries are left that nobody has consumed."""
@@ -204,6 +290,7 @@ class ReplayCursor:
         self._read_up_to = chunk[-1].index
         for stored in chunk:
             dropped = bool(self._skipped) and self._is_skipped(stored.index)
+            dropped = dropped or (bool(self._left_out) and self._belongs_to_left_out(stored))
             if stored.kind in _OF_INVOCATIONS:
                 self.history.add(stored.index, decode_entry(stored.kind, stored.data), dropped)
             if stored.kind in _HINTS:
@@ -212,6 +299,10 @@ class ReplayCursor:
             elif not dropped:
                 self._entries.append(stored)
                 self._trailing_logs.clear()
+
+    def _belongs_to_left_out(self, stored: StoredEntry) -> bool:
+        owner = _owner(decode_entry(stored.kind, stored.data)) if stored.kind in _OWNED else None
+        return owner is not None and owner in self._left_out
 
     def _remember_log(self, stored: StoredEntry) -> None:
         entry = decode_entry(stored.kind, stored.data)

@@ -9,6 +9,7 @@ from golem_server.durable.virtual_functions import VirtualFunction
 from golem_server.host import (
     golem_api_host,
     golem_context,
+    golem_durability,
     golem_promises,
     wasi_cli,
     wasi_clocks,
@@ -32,6 +33,7 @@ ALL: list[HostInterface] = [
     *golem_api_host.INTERFACES,
     *golem_promises.INTERFACES,
     *golem_context.INTERFACES,
+    *golem_durability.INTERFACES,
 ]
 """The interfaces of all modules of this room."""
 

@@ -8,19 +8,18 @@ from __future__ import annotations
 from golem_server.durable.context import WorkerContext
 from golem_server.durable.host_function import HostInterface
 from golem_server.durable.signals import GuestError
-from golem_server.host.golem_records import uuid_record, worker_id_record
+from golem_server.host.golem_records import (
+    persistence_level_of,
+    persistence_level_variant,
+    uuid_record,
+    worker_id_record,
+)
 from golem_server.model.errors import InvalidWorkerRequest
-from golem_server.model.oplog import Category, PersistenceLevel, RetryPolicy
+from golem_server.model.oplog import Category, RetryPolicy
 from golem_server.model.types import Value
 
 _NANOSECONDS = 1_000_000
 _RETRY_POLICY = "golem:api/host retry-policy"
-_LEVELS = {
-    "persist-nothing": PersistenceLevel.PERSIST_NOTHING,
-    "persist-remote-side-effects": PersistenceLevel.PERSIST_REMOTE_SIDE_EFFECTS,
-    "smart": PersistenceLevel.SMART,
-}
-_LEVEL_NAMES = {level: name for name, level in _LEVELS.items()}
 
 host = HostInterface("golem:api/host")
 
@@ -76,13 +75,13 @@ def trap(_context: WorkerContext, reason: str) -> Value:
 @host.unrecorded("get-oplog-persistence-level")
 def get_oplog_persistence_level(context: WorkerContext) -> Value:
     """How much is recorded."""
-    return (_LEVEL_NAMES[context.persistence_level], None)
+    return persistence_level_variant(context.persistence_level)
 
 
 @host.special("set-oplog-persistence-level")
 async def set_oplog_persistence_level(context: WorkerContext, new_persistence_level: Value) -> Value:
     """Chooses how much is recorded."""
-    await context.set_persistence_level(_LEVELS[new_persistence_level[0]])
+    await context.set_persistence_level(persistence_level_of(new_persistence_level))
 
 
 @host.unrecorded("get-idempotence-mode")

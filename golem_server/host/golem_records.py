@@ -9,8 +9,14 @@ from __future__ import annotations
 from uuid import UUID
 
 from golem_server.model.ids import ComponentId, OplogIndex, PromiseId, WorkerId
+from golem_server.model.oplog import Category, PersistenceLevel
 from golem_server.model.types import Value
 
+_CATEGORY_NAMES = {category: category.name.lower().replace("_", "-") for category in Category}
+_CATEGORIES = {name: category for category, name in _CATEGORY_NAMES.items()}
+_WITH_INDEX = (Category.WRITE_REMOTE_BATCHED, Category.WRITE_REMOTE_TRANSACTION)
+_LEVEL_NAMES = {level: level.name.lower().replace("_", "-") for level in PersistenceLevel}
+_LEVELS = {name: level for level, name in _LEVEL_NAMES.items()}
 _LOW_BITS = (1 << 64) - 1
 
 
@@ -27,6 +33,28 @@ def uuid_record(uuid: UUID) -> Value:
 def uuid_of(record: Value) -> UUID:
     """What `uuid_record` made."""
     return UUID(int=record["high-bits"] << 64 | record["low-bits"])
+
+
+def durable_function_type(category: int, begin_index: int | None) -> Value:
+    """`wrapped-function-type`, `durable-function-type`."""
+    category = Category(category)
+    return (_CATEGORY_NAMES[category], begin_index if category in _WITH_INDEX else None)
+
+
+def category_of(variant: Value) -> tuple[Category, int | None]:
+    """What `durable_function_type` made."""
+    name, begin_index = variant
+    return _CATEGORIES[name], begin_index
+
+
+def persistence_level_variant(level: PersistenceLevel) -> Value:
+    """`persistence-level`."""
+    return (_LEVEL_NAMES[level], None)
+
+
+def persistence_level_of(variant: Value) -> PersistenceLevel:
+    """What `persistence_level_variant` made."""
+    return _LEVELS[variant[0]]
 
 
 def worker_id_record(worker_id: WorkerId) -> Value:
