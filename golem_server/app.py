@@ -24,6 +24,7 @@ from golem_server.durable.ports import OplogStore, WorkerComponent
 from golem_server.durable.runtime import ExecutorSettings, Runtime
 from golem_server.host.catalog import ALL, VIRTUAL_FUNCTIONS
 from golem_server.host.filesystem_sandbox import FilesystemLimits
+from golem_server.host.guest_stores import GuestStores
 from golem_server.host.http_client import HttpClient, HttpSettings
 from golem_server.host.network_policy import NetworkPolicy
 from golem_server.model.oplog import RetryPolicy
@@ -40,11 +41,14 @@ from golem_server.settings import Settings
 from golem_server.storage.blob_store import PostgresBlobStore
 from golem_server.storage.database import Database
 from golem_server.storage.embedded import EmbeddedPostgres, running_url
+from golem_server.storage.key_value_store import PostgresKeyValueStore
 from golem_server.storage.migrate import migrate as migrate_database
+from golem_server.storage.object_store import PostgresObjectStore
 from golem_server.storage.oplog_store import PostgresOplogStore
 from golem_server.storage.promise_store import PostgresPromiseStore
 from golem_server.storage.registry_store import PostgresRegistryStore
 from golem_server.storage.schedule_store import PostgresScheduleStore
+from golem_server.storage.value_contents import PostgresValueContents
 from golem_server.telemetry import Metrics
 from golem_server.wasm.code_cache import CodeCache
 from golem_server.wasm.engine import Engine
@@ -124,9 +128,7 @@ async def running(
     _allow_many_files()
     clock = SystemClock()
     data = settings.data_directory
-    uploads = data / "uploads"
-    shutil.rmtree(uploads, ignore_errors=True)
-    uploads.mkdir(parents=True)
+    uploads = _emptied(data / "uploads")
     async with AsyncExitStack() as stack:
         url = await _database_url(settings, stack)
         await migrate_database(url)
@@ -144,6 +146,8 @@ async def running(
         await oplogs.open()
         stack.push_async_callback(oplogs.close)
         registry = PostgresRegistryStore(database)
+        contents = PostgresValueContents(database, blobs)
+        await contents.delete_unused()
 
         engine = Engine(
             pool_threads=settings.executor.pool_threads,
@@ -196,6 +200,14 @@ async def running(
                 services={
                     HttpClient: http,
                     NetworkPolicy: policy,
+                    GuestStores: GuestStores(
+                        contents=contents,
+                        key_values=PostgresKeyValueStore(database),
+                        objects=PostgresObjectStore(database),
+                        spool=_emptied(data / "values"),
+                        max_value=settings.limits.stored_value,
+                        max_unstored=worker_limits.disk,
+                    ),
                     FilesystemLimits: FilesystemLimits(total_bytes=worker_limits.disk, names=worker_limits.files),
                 },
                 limits=Limits(
@@ -221,6 +233,13 @@ async def running(
             metrics=metrics,
             uploads=uploads,
         )
+
+
+def _emptied(folder: Path) -> Path:
+    """The folder, without what another run left in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def _allow_many_files() -> None:

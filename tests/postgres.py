@@ -1,6 +1,7 @@
 """The real PostgreSQL for tests: one cluster a run, one database a test, copied from a migrated template.
 
 database_url         a migrated database of the test's own
+shared_database_url  one that the tests of a file share, for those that keep apart by themselves
 empty_database_url   one without tables
 database             the first, opened as `Database`
 postgres             the cluster, for what those do not give
@@ -87,6 +88,12 @@ def _copy(postgres: EmbeddedPostgres, template: str) -> Generator[str]:
 @pytest.fixture
 def database_url(postgres: EmbeddedPostgres) -> Generator[str]:
     """A migrated database of the test's own."""
+    yield from _copy(postgres, _TEMPLATE)
+
+
+@pytest.fixture(scope="module")
+def shared_database_url(postgres: EmbeddedPostgres) -> Generator[str]:
+    """A migrated database that the tests of a file share."""
     yield from _copy(postgres, _TEMPLATE)
 
 

@@ -95,7 +95,7 @@ class OplogJson:
             "componentSize": entry.component_size,
             "initialTotalLinearMemorySize": entry.initial_memory_bytes,
             "initialActivePlugins": [str(plugin) for plugin in entry.initial_active_plugins],
-            "wasiConfigVars": [],
+            "wasiConfigVars": [{"key": key, "value": value} for key, value in entry.config.items()],
             "originalPhantomId": None,
         }
 

@@ -48,7 +48,7 @@ def worker_to_json(stored: StoredWorker) -> dict[str, Any]:
         "accountId": str(worker.created_by),
         "args": worker.arguments,
         "env": worker.environment,
-        "wasiConfigVars": [],
+        "wasiConfigVars": [{"key": key, "value": value} for key, value in worker.config.items()],
         "config": [],
         "status": columns.status.text,
         "componentVersion": columns.component_revision,

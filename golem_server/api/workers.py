@@ -13,6 +13,7 @@ from golem_server.api.dialects import CliDialect
 from golem_server.api.json_bodies import JsonReader, empty_response, json_response
 from golem_server.api.paths import ComponentPath, WorkerPath, check_worker_name
 from golem_server.api.services import services_of
+from golem_server.api.worker_configuration import ConfigValue, ConfigVariable, configuration_variables
 from golem_server.api.worker_json import created_worker_to_json, worker_to_json
 from golem_server.model.errors import InvalidInput
 from golem_server.model.ids import OplogIndex, PromiseId, WorkerId, WorkerNumber
@@ -32,8 +33,8 @@ class WorkerCreationRequest(msgspec.Struct, rename="camel"):
     name: str
     args: list[str] | None = None
     env: dict[str, str] | None = None
-    config_vars: Any = None
-    config: Any = None
+    config_vars: list[ConfigVariable] | dict[str, str] | None = None
+    config: list[ConfigValue] | None = None
 
 
 class CompletePromise(msgspec.Struct, rename="camel"):
@@ -60,13 +61,14 @@ async def launch_worker(request: Request, component: ComponentPath, reader: Read
     """Create a worker of the latest revision and load it."""
     wanted = await reader.read(request.receive, request.scope["headers"], _creation)
     check_worker_name(wanted.name)
-    if wanted.config_vars or wanted.config:
-        raise InvalidInput("Configuration variables of workers are not available in this version")
     arguments = wanted.args or []
     if any("\0" in argument for argument in arguments):
         raise InvalidInput("An argument of a worker cannot contain a NUL")
     stored = await services_of(request).executor.create(
-        WorkerId(component.component_id, wanted.name), arguments, checked_environment(wanted.env)
+        WorkerId(component.component_id, wanted.name),
+        arguments,
+        checked_environment(wanted.env),
+        configuration_variables(wanted.config_vars, wanted.config),
     )
     return json_response(created_worker_to_json(stored))
 

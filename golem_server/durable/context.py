@@ -82,8 +82,9 @@ class RecordedFunction:
 class WorkerContext:
     """The state of one loaded instance, as its host functions see and change it.
 
-    - `worker_id`, `component_revision`, `environment_id`, `account_id`, `arguments`, `environment`: facts about the
-      worker; `environment` holds the guest's variables as given at creation and by the component, without Golem's own;
+    - `worker_id`, `component_revision`, `environment_id`, `account_id`, `arguments`, `environment`, `config`: facts
+      about the worker; `environment` holds the guest's variables as given at creation and by the component, without
+      Golem's own, `config` its configuration variables;
     - `clock`: the only time;
     - `resources`: what the guest's handles stand for;
     - `files`: the worker's folder, empty at each start (replay writes it again);
@@ -102,6 +103,7 @@ class WorkerContext:
         account_id: UUID,
         arguments: list[str],
         environment: dict[str, str],
+        config: dict[str, str],
         clock: Clock,
         oplog: WorkerOplog,
         cursor: ReplayCursor | None,
@@ -116,6 +118,7 @@ class WorkerContext:
         self.account_id = account_id
         self.arguments = arguments
         self.environment = environment
+        self.config = config
         self.clock = clock
         self.oplog = oplog
         self.files = files

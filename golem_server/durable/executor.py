@@ -105,15 +105,22 @@ class Executor(WorkerServices):
 
     # --- Workers
 
-    async def create(self, worker_id: WorkerId, arguments: list[str], environment: dict[str, str]) -> StoredWorker:
-        """Create a worker of the component's newest revision and instantiate it.
+    async def create(
+        self,
+        worker_id: WorkerId,
+        arguments: list[str],
+        environment: dict[str, str],
+        config: dict[str, str] | None = None,
+    ) -> StoredWorker:
+        """Create a worker of the component's newest revision and instantiate it; `config` are its configuration
+        variables.
 
         Raises NotFound (component), WorkerAlreadyExists, WorkerCreationFailed.
         """
         async with self._locked(worker_id):
             if await self._runtime.store.find_worker(worker_id) is not None:
                 raise WorkerAlreadyExists(worker_id)
-            stored, component = await self._create(worker_id, arguments, environment)
+            stored, component = await self._create(worker_id, arguments, environment, config or {})
             worker = self._adopt(stored, component)
         try:
             await worker.start()
@@ -410,7 +417,7 @@ class Executor(WorkerServices):
             stored = await self._runtime.store.find_worker(worker_id)
             if stored is None and create is not None:
                 try:
-                    return self._adopt(*await self._create(worker_id, [], dict(create)))
+                    return self._adopt(*await self._create(worker_id, [], dict(create), {}))
                 except WorkerAlreadyExists:
                     # Another server was faster.
                     stored = await self._runtime.store.find_worker(worker_id)
@@ -420,7 +427,7 @@ class Executor(WorkerServices):
             return self._adopt(stored, await self._runtime.components.revision(worker_id.component_id, revision))
 
     async def _create(
-        self, worker_id: WorkerId, arguments: list[str], environment: dict[str, str]
+        self, worker_id: WorkerId, arguments: list[str], environment: dict[str, str], config: dict[str, str]
     ) -> tuple[StoredWorker, WorkerComponent]:
         component = await self._runtime.components.latest(worker_id.component_id)
         now = self._runtime.clock.now_ns() // 1_000_000
@@ -434,6 +441,7 @@ class Executor(WorkerServices):
             instance_id=uuid4(),
             arguments=arguments,
             environment=environment,
+            config=config,
             component_size=component.size_bytes,
             initial_memory_bytes=component.initial_memory_bytes,
         )
@@ -446,6 +454,7 @@ class Executor(WorkerServices):
             created_at=now,
             arguments=arguments,
             environment=environment,
+            config=config,
         )
         columns = record.columns(None)
         number = await self._runtime.store.create_worker(worker, encode_entry(entry), columns)

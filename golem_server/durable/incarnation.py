@@ -262,6 +262,7 @@ async def load(
         arguments=worker.arguments,
         # The worker's variables come first and win.
         environment={**worker.environment, **component.environment, **worker.environment},
+        config=worker.config,
         clock=runtime.clock,
         oplog=oplog,
         cursor=cursor,

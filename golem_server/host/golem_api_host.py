@@ -146,7 +146,7 @@ def get_self_metadata(context: WorkerContext) -> Value:
         "agent-id": worker_id_record(context.worker_id),
         "args": list(context.arguments),
         "env": [(key, value) for key, value in context.environment.items()],
-        "config": [],
+        "config": list(context.config.items()),
         "status": "running",
         "component-revision": context.component_revision,
         "retry-count": context.oplog.status.retry_count,

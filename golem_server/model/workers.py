@@ -29,7 +29,10 @@ class WorkerStatus(IntEnum):
 
 
 class NewWorker(msgspec.Struct, frozen=True, kw_only=True):
-    """What is fixed when a worker is created. `created_at` in milliseconds since the epoch."""
+    """What is fixed when a worker is created. `created_at` in milliseconds since the epoch.
+
+    `config` holds its configuration variables, which guests read through wasi:config.
+    """
 
     worker_id: WorkerId
     environment_id: UUID
@@ -37,6 +40,7 @@ class NewWorker(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     arguments: list[str]
     environment: dict[str, str]
+    config: dict[str, str] = {}
 
 
 class StatusColumns(msgspec.Struct, frozen=True, kw_only=True):

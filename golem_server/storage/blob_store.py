@@ -13,6 +13,7 @@ import asyncpg
 from blake3 import blake3
 
 from golem_server.model.errors import InternalBug, NotFound
+from golem_server.model.ids import WorkerNumber
 from golem_server.storage.database import Connection, Database
 
 PART_BYTES = 1 << 20
@@ -29,6 +30,20 @@ _PART = "INSERT INTO blob_chunks (content, part, data) VALUES ($1, $2, $3)"
 _FINISH = "UPDATE blobs SET hash = $2, size_bytes = $3 WHERE content = $1"
 _FIND = "SELECT content, size_bytes FROM blobs WHERE namespace = $1 AND hash = $2"
 _READ_PART = "SELECT data FROM blob_chunks WHERE content = $1 AND part = $2"
+_READ_PART_OF = """
+SELECT data FROM blob_chunks WHERE part = $3
+    AND content = (SELECT content FROM blobs WHERE namespace = $1 AND hash = $2)
+"""
+_COPY_PARTS = """
+INSERT INTO blob_chunks (content, part, data)
+SELECT $2, part, data FROM blob_chunks WHERE content = $1 AND part >= $3 AND part < $4
+"""
+_COPIED_AT_A_TIME = 16
+
+
+def worker_namespace(number: WorkerNumber) -> str:
+    """Where a worker's own blobs are: what its oplog refers to, deleted with it."""
+    return f"oplog/{number}"
 
 
 class PostgresBlobStore:
@@ -77,11 +92,7 @@ class PostgresBlobStore:
         if buffer or number == 0:
             await self._write_part(content, number, bytes(buffer))
         content_hash = hasher.hexdigest()
-        async with self._database.connection() as connection:
-            try:
-                await connection.execute(_FINISH, content, content_hash, size)
-            except asyncpg.UniqueViolationError:
-                await _discard(connection, content)
+        await self._finish(content, content_hash, size)
         return content_hash, size
 
     async def _write_part(self, content: int, number: int, data: bytes) -> None:
@@ -104,15 +115,59 @@ class PostgresBlobStore:
 
     async def get_stream(self, namespace: str, content_hash: str) -> AsyncIterator[bytes]:
         """The content in parts of at most 1 MiB. Raises NotFound, also in the middle if it is deleted meanwhile."""
+        content, size = await self._find(namespace, content_hash)
+        for number in range(_part_count(size)):
+            data = await self._read_part(content, number)
+            if data is None:
+                raise _missing(namespace, content_hash)
+            yield data
+
+    async def part(self, namespace: str, content_hash: str, number: int) -> bytes:
+        """The part with this number, from 0 on: 1 MiB, the last one less. Raises NotFound."""
+        data: bytes | None = await self._database.run(
+            lambda connection: connection.fetchval(_READ_PART_OF, namespace, content_hash, number)
+        )
+        if data is None:
+            raise _missing(namespace, content_hash)
+        return data
+
+    async def copy(self, source: str, content_hash: str, target: str) -> None:
+        """Keep a blob in a second namespace. The bytes do not leave the database, nor is it one long transaction.
+
+        Raises NotFound, also where the source is deleted meanwhile.
+        """
+        if await self.exists(target, content_hash):
+            return
+        content, size = await self._find(source, content_hash)
+        async with self._database.connection() as connection:
+            copied: int = await connection.fetchval(_BEGIN, target)
+        try:
+            count = _part_count(size)
+            for first in range(0, count, _COPIED_AT_A_TIME):
+                end = min(first + _COPIED_AT_A_TIME, count)
+                async with self._database.connection() as connection:
+                    done = await connection.execute(_COPY_PARTS, content, copied, first, end)
+                if done != f"INSERT 0 {end - first}":
+                    raise _missing(source, content_hash)
+            await self._finish(copied, content_hash, size)
+        except BaseException:
+            await self._database.run(lambda connection: _discard(connection, copied))
+            raise
+
+    async def _find(self, namespace: str, content_hash: str) -> tuple[int, int]:
+        """The number and the size in bytes of a blob. Raises NotFound."""
         row = await self._database.run(lambda connection: connection.fetchrow(_FIND, namespace, content_hash))
         if row is None:
-            raise NotFound(f"No such blob: {namespace}/{content_hash}")
-        content: int = row["content"]
-        for number in range(max(1, -(-row["size_bytes"] // PART_BYTES))):
-            data: bytes | None = await self._read_part(content, number)
-            if data is None:
-                raise NotFound(f"No such blob: {namespace}/{content_hash}")
-            yield data
+            raise _missing(namespace, content_hash)
+        return row["content"], row["size_bytes"]
+
+    async def _finish(self, content: int, content_hash: str, size: int) -> None:
+        """Make a blob visible whose parts are there, unless the same was kept meanwhile."""
+        async with self._database.connection() as connection:
+            try:
+                await connection.execute(_FINISH, content, content_hash, size)
+            except asyncpg.UniqueViolationError:
+                await _discard(connection, content)
 
     async def _read_part(self, content: int, number: int) -> bytes | None:
         return await self._database.run(lambda connection: connection.fetchval(_READ_PART, content, number))
@@ -138,6 +193,14 @@ class PostgresBlobStore:
                 "DELETE FROM blobs WHERE hash IS NULL AND created_at < now() - $1::interval", older_than
             )
         )
+
+
+def _part_count(size: int) -> int:
+    return max(1, -(-size // PART_BYTES))
+
+
+def _missing(namespace: str, content_hash: str) -> NotFound:
+    return NotFound(f"No such blob: {namespace}/{content_hash}")
 
 
 async def _discard(connection: Connection, content: int) -> None:

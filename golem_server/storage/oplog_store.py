@@ -25,7 +25,7 @@ from golem_server.model.workers import (
     WorkerPage,
     WorkerStatus,
 )
-from golem_server.storage.blob_store import PostgresBlobStore
+from golem_server.storage.blob_store import PostgresBlobStore, worker_namespace
 from golem_server.storage.database import Connection, Database
 from golem_server.storage.group_commit import GroupCommit, OnCommit, Row
 
@@ -35,17 +35,17 @@ if TYPE_CHECKING:
 _CREATE = """
 WITH created AS (
     INSERT INTO workers (component_id, name, environment_id, created_by, created_at, arguments, environment,
-        status, last_index, component_revision, retry_count, pending_count, wake_at, record)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+        config, status, last_index, component_revision, retry_count, pending_count, wake_at, record)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
     RETURNING number
 ), entry AS (
-    INSERT INTO oplog (worker, index, kind, timestamp, data) SELECT number, 1, $15, $16, $17 FROM created
+    INSERT INTO oplog (worker, index, kind, timestamp, data) SELECT number, 1, $16, $17, $18 FROM created
 )
 SELECT number FROM created
 """
 _WORKER = """
 SELECT number, component_id, name, environment_id, created_by, created_at, arguments, environment,
-    status, last_index, component_revision, retry_count, pending_count, wake_at, record
+    status, last_index, component_revision, retry_count, pending_count, wake_at, record, config
 FROM workers
 """
 _FIND = f"{_WORKER} WHERE component_id = $1 AND name = $2"
@@ -60,7 +60,7 @@ WHERE worker = $1 AND index >= $2 ORDER BY index LIMIT $3
 """
 
 _arguments_decoder = msgspec.msgpack.Decoder(list[str])
-_environment_decoder = msgspec.msgpack.Decoder(dict[str, str])
+_variables_decoder = msgspec.msgpack.Decoder(dict[str, str])
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -110,6 +110,7 @@ class PostgresOplogStore:
             worker.created_at,
             _encoder.encode(worker.arguments),
             _encoder.encode(worker.environment),
+            _encoder.encode(worker.config),
             columns.status,
             columns.last_index,
             columns.component_revision,
@@ -149,7 +150,7 @@ class PostgresOplogStore:
         large = [place for place, entry in enumerate(batch.entries) if len(entry.data) > limit]
         for place in large:
             kind, timestamp, data, _ = rows[place]
-            rows[place] = (kind, timestamp, b"", await self._blobs.put(_namespace(batch.number), data))
+            rows[place] = (kind, timestamp, b"", await self._blobs.put(worker_namespace(batch.number), data))
         try:
             await self._writers[batch.number % len(self._writers)].append(batch, rows)
         except OplogFenced:
@@ -163,7 +164,7 @@ class PostgresOplogStore:
         entries: list[StoredEntry] = []
         for index, kind, timestamp, data, payload_hash in rows:
             if payload_hash is not None:
-                data = await self._blobs.get(_namespace(number), payload_hash)
+                data = await self._blobs.get(worker_namespace(number), payload_hash)
             entries.append(StoredEntry(index, kind, timestamp, data))
         return entries
 
@@ -199,21 +200,18 @@ class PostgresOplogStore:
                 await connection.execute("DELETE FROM oplog WHERE worker = $1", number)
                 await connection.execute("DELETE FROM promises WHERE worker = $1", number)
                 await connection.execute("DELETE FROM scheduled_invocations WHERE worker = $1", number)
-                await connection.execute("DELETE FROM blobs WHERE namespace = $1", _namespace(number))
+                await connection.execute("DELETE FROM guest_writes WHERE worker = $1", number)
+                await connection.execute("DELETE FROM blobs WHERE namespace = $1", worker_namespace(number))
 
         await self._database.run(delete)
 
     async def _drop_payloads_of_deleted(self, number: WorkerNumber) -> None:
         """Payloads that arrived after the worker was deleted belong to nobody."""
         if not await self._fetch("SELECT 1 FROM workers WHERE number = $1", number):
-            await self._blobs.delete_namespace(_namespace(number))
+            await self._blobs.delete_namespace(worker_namespace(number))
 
     async def _fetch(self, query: str, *arguments: object) -> Sequence[Record]:
         return await self._database.run(lambda connection: connection.fetch(query, *arguments))
-
-
-def _namespace(number: WorkerNumber) -> str:
-    return f"oplog/{number}"
 
 
 def _is_storable(name: str) -> bool:
@@ -236,7 +234,8 @@ def _worker(row: Record) -> StoredWorker:
             created_by=row[4],
             created_at=row[5],
             arguments=_arguments_decoder.decode(row[6]),
-            environment=_environment_decoder.decode(row[7]),
+            environment=_variables_decoder.decode(row[7]),
+            config=_variables_decoder.decode(row[15]),
         ),
         columns=StatusColumns(
             status=WorkerStatus(row[8]),

@@ -12,11 +12,14 @@ Choices that need a reason:
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Column,
     DateTime,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
@@ -152,6 +155,8 @@ workers = Table(
     Column("pending_count", Integer, nullable=False),
     Column("wake_at", BigInteger),
     Column("record", LargeBinary, nullable=False),
+    # The default is an empty map.
+    Column("config", LargeBinary, nullable=False, server_default=text("'\\x80'::bytea")),
     Index("workers_name_key", "component_id", "name", unique=True),
     Index("workers_component_idx", "component_id", "number"),
     # 0 is Running, 4 is Retrying.
@@ -200,5 +205,70 @@ scheduled_invocations = Table(
     Index("scheduled_invocations_worker_idx", "worker"),
 )
 
-EXTERNAL_COLUMNS = (("workers", "record"), ("oplog", "data"), ("blob_chunks", "data"))
+
+def _value() -> list[Column[Any]]:
+    """The columns of a value: its bytes in `data`, or the blob of a hash in a namespace that nothing else uses."""
+    return [
+        Column("size_bytes", BigInteger, nullable=False),
+        Column("data", LargeBinary),
+        Column("namespace", _name),
+        Column("hash", Text(collation="C")),
+    ]
+
+
+# Guests choose names of buckets, keys, containers and objects: UTF-8 as bytes, since U+0000 is legal in them.
+keyvalue_entries = Table(
+    "keyvalue_entries",
+    metadata,
+    Column("environment_id", Uuid, nullable=False),
+    Column("bucket", LargeBinary, nullable=False),
+    Column("key", LargeBinary, nullable=False),
+    *_value(),
+    PrimaryKeyConstraint("environment_id", "bucket", "key"),
+    Index("keyvalue_entries_namespace_idx", "namespace", postgresql_where=text("namespace IS NOT NULL")),
+)
+
+blobstore_containers = Table(
+    "blobstore_containers",
+    metadata,
+    Column("environment_id", Uuid, nullable=False),
+    Column("name", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("environment_id", "name"),
+)
+
+blobstore_objects = Table(
+    "blobstore_objects",
+    metadata,
+    Column("environment_id", Uuid, nullable=False),
+    Column("container", LargeBinary, nullable=False),
+    Column("name", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    *_value(),
+    PrimaryKeyConstraint("environment_id", "container", "name"),
+    ForeignKeyConstraint(
+        ["environment_id", "container"],
+        ["blobstore_containers.environment_id", "blobstore_containers.name"],
+        name="blobstore_objects_container_fkey",
+    ),
+    Index("blobstore_objects_namespace_idx", "namespace", postgresql_where=text("namespace IS NOT NULL")),
+)
+
+guest_writes = Table(
+    "guest_writes",
+    metadata,
+    # Each worker's last write whose repetition would be seen (model/stored_values.py, WritePlace), and its result.
+    Column("worker", BigInteger, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, nullable=False),
+    Column("jump", BigInteger, nullable=False),
+    Column("result", LargeBinary, nullable=False),
+)
+
+EXTERNAL_COLUMNS = (
+    ("workers", "record"),
+    ("oplog", "data"),
+    ("blob_chunks", "data"),
+    ("keyvalue_entries", "data"),
+    ("blobstore_objects", "data"),
+)
 """Columns that are kept out of line without compression when they are large."""

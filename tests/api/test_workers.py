@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import cast
 from uuid import uuid4
 
 import pytest
@@ -38,10 +39,32 @@ def test_a_launched_worker_has_what_it_was_given(client: Client, component: str)
 
 
 @pytest.mark.parametrize(
+    ("given", "variables"),
+    [
+        ({"configVars": [{"key": "b", "value": "1"}, {"key": "a", "value": "\0"}]}, {"b": "1", "a": "\0"}),
+        ({"configVars": {"k": "v"}}, {"k": "v"}),
+        (
+            {"config": [{"path": ["a", "b"], "value": "text"}, {"path": ["c"], "value": {"x": [1, "ü"]}}]},
+            {"a.b": "text", "c": '{"x":[1,"ü"]}'},
+        ),
+    ],
+)
+def test_configuration_variables_are_kept(
+    client: Client, component: str, given: dict[str, object], variables: dict[str, str]
+) -> None:
+    name = f"w-{uuid4()}"
+    client.post(f"{component}/workers", {"name": name, **given}).ok()
+    shown = [{"key": key, "value": value} for key, value in variables.items()]
+    assert client.get(f"{component}/workers/{name}").ok()["wasiConfigVars"] == shown
+    first = client.get(f"{component}/workers/{name}/oplog?from=1&count=1").ok()["entries"][0]
+    assert first["entry"]["wasiConfigVars"] == shown
+
+
+@pytest.mark.parametrize(
     "request_",
     [
         {},
-        [],
+        cast("list[object]", []),
         {"name": 1},
         {"name": "a b"},
         {"name": ""},
@@ -49,7 +72,12 @@ def test_a_launched_worker_has_what_it_was_given(client: Client, component: str)
         {"name": "w", "args": ["\0"]},
         {"name": "w", "env": {"A": 1}},
         {"name": "w", "env": {"": "1"}},
-        {"name": "w", "configVars": [{"key": "k", "value": "v"}]},
+        {"name": "w", "configVars": [{"key": "k"}]},
+        {"name": "w", "configVars": {"k": 1}},
+        {"name": "w", "configVars": {"": "v"}},
+        {"name": "w", "configVars": {f"k{n}": "v" for n in range(1001)}},
+        {"name": "w", "config": [{"path": [""], "value": 1}]},
+        {"name": "w", "config": {"k": "v"}},
         {"name": "\ud800"},
     ],
 )

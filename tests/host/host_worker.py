@@ -141,13 +141,14 @@ class HostWorker:
     """One worker's context over an oplog in memory, inside its first invocation."""
 
     def __init__(self, files: Path, interfaces: Iterable[HostInterface], **facts: Any) -> None:
-        self.store = MemoryOplogStore()
+        self.store = MemoryOplogStore(facts.pop("number", 1))
         self.clock = ManualClock()
         self.workers = MemoryWorkers()
         self.functions = HostFunctions(interfaces)
         self.services: Mapping[type[Any], Any] = facts.pop("services", {})
         self.settings: GuestSettings = facts.pop("settings", GuestSettings())
         self.environment: dict[str, str] = facts.pop("environment", {})
+        self.config: dict[str, str] = facts.pop("config", {})
         self.arguments: list[str] = facts.pop("arguments", [])
         assert not facts, facts
         self.number = WorkerNumber(0)
@@ -157,7 +158,7 @@ class HostWorker:
 
     @classmethod
     async def create(cls, files: Path, interfaces: Iterable[HostInterface], **facts: Any) -> HostWorker:
-        """A new worker, live. Facts: services, settings, environment, arguments, invocation."""
+        """A new worker, live. Facts: services, settings, environment, config, arguments, number, invocation."""
         invocation: Invocation = facts.pop("invocation", INVOCATION)
         worker = cls(files, interfaces, **facts)
         create = Create(
@@ -198,6 +199,7 @@ class HostWorker:
             account_id=ACCOUNT_ID,
             arguments=self.arguments,
             environment=self.environment,
+            config=self.config,
             clock=self.clock,
             oplog=oplog,
             cursor=cursor,

@@ -19,10 +19,11 @@ from golem_server.model.workers import (
 
 
 class MemoryOplogStore:
-    """Implements `durable.ports.OplogStore`; `batches` counts the commits."""
+    """Implements `durable.ports.OplogStore`; `batches` counts the commits. Workers are numbered from `first` on."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: int = 1) -> None:
         self.batches = 0
+        self._first = first
         self._workers: dict[WorkerNumber, StoredWorker] = {}
         self._entries: dict[WorkerNumber, list[StoredEntry]] = {}
 
@@ -30,7 +31,7 @@ class MemoryOplogStore:
         """Write the worker's row and entry 1."""
         if await self.find_worker(worker.worker_id) is not None:
             raise WorkerAlreadyExists(worker.worker_id)
-        number = WorkerNumber(len(self._entries) + 1)
+        number = WorkerNumber(len(self._entries) + self._first)
         self._workers[number] = StoredWorker(number=number, worker=worker, columns=columns)
         self._entries[number] = [StoredEntry(1, create.kind, create.timestamp, create.data)]
         return number

@@ -91,3 +91,29 @@ async def test_damaged_content_is_noticed(blobs: PostgresBlobStore, database: Da
         await connection.execute("UPDATE blob_chunks SET data = 'soumd'")
     with pytest.raises(InternalBug):
         await blobs.get("n", content_hash)
+
+
+@pytest.mark.parametrize("size", [0, 1, PART_BYTES, 35 * PART_BYTES + 7])
+async def test_a_blob_is_copied_to_another_namespace(blobs: PostgresBlobStore, database: Database, size: int) -> None:
+    content = (b"0123456789abcdef" * (size // 16 + 1))[:size]
+    content_hash = await blobs.put("a", content)
+    await asyncio.gather(*(blobs.copy("a", content_hash, "b") for _ in range(3)))
+    await blobs.delete("a", content_hash)
+    assert await blobs.get("b", content_hash) == content
+    assert await blobs.part("b", content_hash, 0) == content[:PART_BYTES]
+    assert await count(database, "blobs") == 1
+    for number in (-1, max(1, -(-size // PART_BYTES))):
+        with pytest.raises(NotFound):
+            await blobs.part("b", content_hash, number)
+    with pytest.raises(NotFound):
+        await blobs.copy("a", content_hash, "c")
+
+
+async def test_a_copy_of_what_is_deleted_meanwhile_leaves_nothing(blobs: PostgresBlobStore, database: Database) -> None:
+    content_hash = await blobs.put("a", b"x" * 3 * PART_BYTES)
+    async with database.connection() as connection:
+        await connection.execute("DELETE FROM blob_chunks WHERE part = 2")
+    with pytest.raises(NotFound):
+        await blobs.copy("a", content_hash, "b")
+    assert await count(database, "blobs") == 1
+    assert await count(database, "blob_chunks") == 2
