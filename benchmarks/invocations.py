@@ -8,7 +8,6 @@ writes the same bytes again and again on connections that stay open.
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import tempfile
 import time
@@ -22,13 +21,12 @@ import uvloop
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from golem_server.registry.accounts import DEFAULT_ENVIRONMENT_ID
+from benchmarks.server_process import SERVER_PORT, reachable, running_server, upload
 from golem_server.registry.tokens import LOCAL_TOKEN
 from golem_server.storage.embedded import running_url
-from tests.api.server import FORM_TYPE, form_body
 from tests.guests import build
 
-SERVER_PORT, FLOOR_PORT = 19_881, 19_882
+FLOOR_PORT = 19_882
 BODY = b'{"params":[{"value":1}]}'
 FUNCTION = "golem:it/counter.%7Badd%7D"
 REQUESTS = 4_000
@@ -126,29 +124,6 @@ async def measured(port: int, connections: int, workers: int, component: str) ->
     return len(taken) / seconds, taken[len(taken) // 2] * 1e3, taken[len(taken) * 99 // 100] * 1e3, len(taken)
 
 
-def upload() -> str:
-    """The id of a new component."""
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{SERVER_PORT}/v1/envs/{DEFAULT_ENVIRONMENT_ID}/components",
-        form_body({"name": f"benchmark-{time.time_ns()}", "component": build("counter")}),
-        {"authorization": f"Bearer {LOCAL_TOKEN}", "content-type": FORM_TYPE},
-    )
-    with urllib.request.urlopen(request) as answer:
-        return json.load(answer)["componentId"]
-
-
-async def reachable(port: int) -> None:
-    """Return when something listens on the port."""
-    while True:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.1)
-        else:
-            writer.close()
-            return
-
-
 async def commit_floor(folder: Path) -> float:
     """The median time of a single-row commit, in milliseconds."""
     url = running_url(folder)
@@ -192,37 +167,40 @@ async def cold_start(component: str) -> float:
     return sorted(seconds)[len(seconds) // 2] * 1e3
 
 
+async def figures(folder: Path) -> None:
+    """All figures, of the server whose data is in `folder`."""
+    component = await asyncio.to_thread(upload, build("counter"))
+    commit = await commit_floor(folder / "postgres")
+    print(f"one single-row commit: median {commit:.2f} ms")
+    for connections in (1, 16, 64):
+        least, least_median = await measure(FLOOR_PORT, connections, 1, component)
+        print(f"{connections:3} connections, bare route: {least:7.0f}/s, median {least_median:6.2f} ms")
+        for workers in (1, 64, 1000):
+            await measure(SERVER_PORT, connections, workers, component)
+            before = await asyncio.to_thread(commits)
+            rate, median, slowest, count = await measured(SERVER_PORT, connections, workers, component)
+            each = (await asyncio.to_thread(commits) - before) / count
+            floor = f"; {median / (least_median + commit):4.2f} times (bare route + one commit)"
+            print(
+                f"{connections:3} connections, {workers:4} workers: {rate:7.0f}/s, median {median:6.2f} ms, "
+                f"99% {slowest:6.2f} ms, {each:4.2f} commits each; {rate / least:4.2f} times the bare rate"
+                + (floor if connections == 1 else "")
+            )
+    print(f"cold start, launch and first answer: median {await cold_start(component):.2f} ms (target: 10 ms)")
+
+
 async def main() -> None:
-    """All figures."""
+    """Start the server and the floor, and measure."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "data"
-        command = ["-m", "golem_server", "run", "--port", str(SERVER_PORT), "--data-directory", str(folder)]
-        server = await asyncio.create_subprocess_exec(sys.executable, *command, "--log-level", "warning")
         bare = await asyncio.create_subprocess_exec(sys.executable, "-c", _FLOOR_CODE)
         try:
-            await asyncio.gather(reachable(SERVER_PORT), reachable(FLOOR_PORT))
-            component = await asyncio.to_thread(upload)
-            commit = await commit_floor(folder / "postgres")
-            print(f"one single-row commit: median {commit:.2f} ms")
-            for connections in (1, 16, 64):
-                least, least_median = await measure(FLOOR_PORT, connections, 1, component)
-                print(f"{connections:3} connections, bare route: {least:7.0f}/s, median {least_median:6.2f} ms")
-                for workers in (1, 64, 1000):
-                    await measure(SERVER_PORT, connections, workers, component)
-                    before = await asyncio.to_thread(commits)
-                    rate, median, slowest, count = await measured(SERVER_PORT, connections, workers, component)
-                    each = (await asyncio.to_thread(commits) - before) / count
-                    floor = f"; {median / (least_median + commit):4.2f} times (bare route + one commit)"
-                    print(
-                        f"{connections:3} connections, {workers:4} workers: {rate:7.0f}/s, median {median:6.2f} ms, "
-                        f"99% {slowest:6.2f} ms, {each:4.2f} commits each; {rate / least:4.2f} times the bare rate"
-                        + (floor if connections == 1 else "")
-                    )
-            print(f"cold start, launch and first answer: median {await cold_start(component):.2f} ms (target: 10 ms)")
+            async with running_server(folder):
+                await reachable(FLOOR_PORT)
+                await figures(folder)
         finally:
-            for process in (server, bare):
-                process.terminate()
-                await process.wait()
+            bare.terminate()
+            await bare.wait()
 
 
 if __name__ == "__main__":

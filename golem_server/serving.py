@@ -30,6 +30,10 @@ AsgiApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
 
+PING_INTERVAL_SECONDS = 30.0
+PING_TIMEOUT_SECONDS = 15.0
+"""When the other end of a WebSocket is pinged, and how long it has for its pong (reference: rest-api, section 6)."""
+
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 _STOPPING_BODY = b'{"error":"The server is stopping","code":"INTERNAL_UNKNOWN"}'
@@ -137,6 +141,10 @@ async def serve_application(application: AsgiApplication, settings: Settings, li
         server_header=False,
         proxy_headers=False,
         backlog=2048,
+        ws="websockets-sansio",
+        ws_ping_interval=PING_INTERVAL_SECONDS,
+        ws_ping_timeout=PING_TIMEOUT_SECONDS,
+        ws_per_message_deflate=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=max(1, round(settings.stop_timeout.total_seconds())),
     )

@@ -14,7 +14,6 @@ _WORKER = "/v1/components/{component_id}/workers/{agent_name}"
 
 _OPERATIONS = (
     ("POST", f"{_WORKER}/update", "Updating workers"),
-    ("GET", f"{_WORKER}/connect", "Streaming the events of workers"),
     ("POST", f"{_WORKER}/activate-plugin", "Activating plugins"),
     ("POST", f"{_WORKER}/deactivate-plugin", "Deactivating plugins"),
     ("GET", "/v1/api/definitions", "Defining HTTP APIs"),

@@ -12,16 +12,18 @@ import logging
 import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import TypeVar
 from uuid import uuid4, uuid5
 
+from golem_server.durable.events import WorkerEvents
 from golem_server.durable.ports import WorkerComponent
 from golem_server.durable.promises import Promises
 from golem_server.durable.rpc import WorkerCalls
 from golem_server.durable.runtime import Runtime
 from golem_server.durable.schedule import Schedule
 from golem_server.durable.scheduler import Scheduler, SuspendedWorkers
-from golem_server.durable.stopping import StopKind, WorkerClosed
+from golem_server.durable.stopping import StopKind, WorkerClosed, refuse_if_ended
 from golem_server.durable.unloading import Unloading
 from golem_server.durable.worker import Worker
 from golem_server.durable.worker_services import WorkerServices
@@ -30,8 +32,6 @@ from golem_server.model.errors import (
     InvalidWorkerRequest,
     NotFound,
     OplogFenced,
-    PreviousInvocationExited,
-    PreviousInvocationFailed,
     Unavailable,
     WorkerAlreadyExists,
     WorkerNotFound,
@@ -68,6 +68,7 @@ class Executor(WorkerServices):
         self._workers: dict[WorkerId, Worker] = {}
         self._locks: dict[WorkerId, _Lock] = {}
         self._promises = Promises()
+        self._events = WorkerEvents(runtime.store)
         self._unloading = Unloading(runtime.settings.memory_budget)
         self._schedule = Schedule(
             runtime.schedule, self._enqueue_for_life, lambda due_at: self._scheduler.expect(due_at)
@@ -88,6 +89,7 @@ class Executor(WorkerServices):
     async def stop(self, grace_seconds: float) -> None:
         """Let running invocations finish for a while, then leave the rest to recovery. Nothing acknowledged is lost."""
         self._stopping = True
+        self._events.close()
         tasks = list(self._background)
         for task in tasks:
             task.cancel()
@@ -135,6 +137,10 @@ class Executor(WorkerServices):
         """
         return (await self._load(worker_id, create=environment)).number
 
+    async def exists(self, worker_id: WorkerId) -> bool:
+        """Whether there is such a worker."""
+        return worker_id in self._workers or await self._runtime.store.find_worker(worker_id) is not None
+
     async def find(self, worker_id: WorkerId) -> StoredWorker:
         """A worker as it stands, with what is not yet committed. Raises WorkerNotFound."""
         worker = self._workers.get(worker_id)
@@ -165,6 +171,7 @@ class Executor(WorkerServices):
             if stored is None:
                 return
             await self._runtime.store.delete_worker(stored.number)
+            self._events.deleted(worker_id)
             await asyncio.to_thread(shutil.rmtree, self._runtime.files / str(stored.number), True)
 
     async def component_of(self, worker_id: WorkerId) -> WorkerComponent:
@@ -258,11 +265,7 @@ class Executor(WorkerServices):
         """Start an interrupted, suspended or idle worker. Raises WorkerNotFound, InvalidWorkerRequest and the like."""
         stored = await self.find(worker_id)
         status = stored.columns.status
-        record = decode_status(stored.columns.record)
-        if status is WorkerStatus.FAILED:
-            raise PreviousInvocationFailed(record.last_error or "", "".join(record.stderr))
-        if status is WorkerStatus.EXITED:
-            raise PreviousInvocationExited
+        refuse_if_ended(decode_status(stored.columns.record))
         if status in (WorkerStatus.RUNNING, WorkerStatus.RETRYING):
             raise InvalidWorkerRequest(f"Worker {worker_id} is not suspended, interrupted or idle")
         while True:
@@ -279,6 +282,11 @@ class Executor(WorkerServices):
             raise WorkerNotFound(worker_id)
         page = await self._runtime.store.read(stored.number, max(first, 1), min(count, MAX_OPLOG_PAGE))
         return [(entry.index, decode_entry(entry.kind, entry.data)) for entry in page], stored.columns.last_index
+
+    @property
+    def events(self) -> WorkerEvents:
+        """What the workers of this server do, for those who want to watch."""
+        return self._events
 
     # --- What guests ask (WorkerServices)
 
@@ -458,10 +466,12 @@ class Executor(WorkerServices):
         )
         columns = record.columns(None)
         number = await self._runtime.store.create_worker(worker, encode_entry(entry), columns)
+        self._events.created(worker_id)
         return StoredWorker(number=number, worker=worker, columns=columns), component
 
     def _adopt(self, stored: StoredWorker, component: WorkerComponent) -> Worker:
         worker = Worker(stored, component, self._runtime, self, self)
+        worker.oplog.on_committed = partial(self._events.committed, worker.id)
         self._workers[worker.id] = worker
         return worker
 

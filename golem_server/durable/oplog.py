@@ -27,7 +27,8 @@ class WorkerOplog:
     """Appends to one worker's oplog and keeps its status record, the fold, in step.
 
     `wake_at` is when the scheduler is to start the worker, or None. It goes with each commit as long as the worker
-    is suspended: what it waits for may come while something else is written.
+    is suspended: what it waits for may come while something else is written. `on_committed` is told the index of the
+    first entry of each batch and the entries, once they are durable.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class WorkerOplog:
         self.number = number
         self.status = status
         self.wake_at = wake_at
+        self.on_committed: Callable[[int, list[EncodedEntry]], None] | None = None
         self._buffer: list[EncodedEntry] = []
         self._buffered_bytes = 0
         self._committed = status.last_index
@@ -136,6 +138,8 @@ class WorkerOplog:
         try:
             await self._store.append(batch)
             self._committed += len(entries)
+            if self.on_committed is not None:
+                self.on_committed(batch.first_index, entries)
         except BaseException as error:
             self._broken = error
             raise

@@ -1,10 +1,19 @@
-"""The ways in which a worker is told to stop, and what those hear who wait for it."""
+"""The ways in which a worker is told to stop or has ended, and what those hear who wait for it or ask it again."""
 
 from __future__ import annotations
 
 import enum
 
-from golem_server.model.errors import GolemError, Unavailable, WorkerDeleted, WorkerInterrupted
+from golem_server.model.errors import (
+    GolemError,
+    PreviousInvocationExited,
+    PreviousInvocationFailed,
+    Unavailable,
+    WorkerDeleted,
+    WorkerInterrupted,
+)
+from golem_server.model.status import StatusRecord
+from golem_server.model.workers import WorkerStatus
 
 
 class WorkerClosed(Exception):
@@ -28,3 +37,11 @@ def error_for_waiters(kind: StopKind) -> GolemError:
     if kind is StopKind.SHUTDOWN:
         return Unavailable("The server is shutting down; try again with the same idempotency key")
     return WorkerInterrupted()
+
+
+def refuse_if_ended(record: StatusRecord) -> None:
+    """Raise PreviousInvocationFailed or PreviousInvocationExited for a worker that takes no more invocations."""
+    if record.status is WorkerStatus.FAILED:
+        raise PreviousInvocationFailed(record.last_error or "", "".join(record.stderr))
+    if record.status is WorkerStatus.EXITED:
+        raise PreviousInvocationExited

@@ -24,15 +24,13 @@ from golem_server.durable.retry import classify, delay_seconds, is_retriable
 from golem_server.durable.runtime import Runtime
 from golem_server.durable.signals import GuestExit, RestartWorker, SuspendWorker
 from golem_server.durable.spans import with_trace
-from golem_server.durable.stopping import StopKind, WorkerClosed, error_for_waiters
+from golem_server.durable.stopping import StopKind, WorkerClosed, error_for_waiters, refuse_if_ended
 from golem_server.durable.worker_services import WorkerServices
 from golem_server.model.errors import (
     FailedToResumeWorker,
     GolemError,
     InvalidInput,
     InvocationFailed,
-    PreviousInvocationExited,
-    PreviousInvocationFailed,
     TooManyPending,
     Unavailable,
     UnexpectedOplogEntry,
@@ -166,7 +164,7 @@ class Worker:
         known = self._results.get(key)
         if known is not None:
             return await self._stored_result(known) if wait else None
-        self._refuse_if_ended()
+        refuse_if_ended(self.status)
         if key in self._queued or key == self.status.current_idempotency_key:
             self._ensure_task()
             if wait:
@@ -193,7 +191,7 @@ class Worker:
         """Load the worker if it is not, and return when it stands where its oplog ends (or has suspended there)."""
         if self.closed:
             raise WorkerClosed
-        self._refuse_if_ended()
+        refuse_if_ended(self.status)
         if self._incarnation is not None and self._results_known:
             return
         started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -536,13 +534,6 @@ class Worker:
         self._close()
 
     # --- Small things
-
-    def _refuse_if_ended(self) -> None:
-        status = self.status
-        if status.status is WorkerStatus.FAILED:
-            raise PreviousInvocationFailed(status.last_error or "", "".join(status.stderr))
-        if status.status is WorkerStatus.EXITED:
-            raise PreviousInvocationExited()
 
     def _is_pending(self, key: str) -> bool:
         """Whether the oplog has the invocation in its queue."""
