@@ -73,45 +73,46 @@ class ValueErrors(InvalidInput):
 
 
 class HandleDecoder(Protocol):
-    """Reads the handles of one worker."""
+    """Reads handles: those of one worker, or of any."""
 
-    def decode(self, text: str) -> int:
-        """The number of the handle in the worker's table. Raises ValueError with the reason."""
+    def decode(self, text: str) -> Value:
+        """What stands for the handle, such as its number in the worker's table. Raises ValueError with the reason."""
         ...
 
 
-def compile_decoder(type_: WitType, handles: HandleDecoder | None) -> Decoder:
-    """The decoder of the type. Without `handles` any handle in the JSON is a fault."""
+def compile_decoder(type_: WitType, handles: HandleDecoder | None, *, collapsed: bool = False) -> Decoder:
+    """The decoder of the type. Without `handles` any handle in the JSON is a fault.
+
+    `collapsed` reads an option within an option from the inner value alone, so that null is always the outer none.
+    """
+
+    def compile_part(part: WitType) -> Decoder:
+        return compile_decoder(part, handles, collapsed=collapsed)
+
     match type_:
         case Primitive():
             return _PRIMITIVES[type_]
         case ListType(element):
-            return _list(compile_decoder(element, handles), element)
+            return _list(compile_part(element), element)
         case TupleType(items):
-            return _tuple([compile_decoder(item, handles) for item in items])
+            return _tuple([compile_part(item) for item in items])
         case RecordType(fields):
             return _record(
-                [
-                    (field.name, compile_decoder(field.type, handles), isinstance(field.type, OptionType))
-                    for field in fields
-                ]
+                [(field.name, compile_part(field.type), isinstance(field.type, OptionType)) for field in fields]
             )
         case VariantType(cases):
-            return _variant(
-                {case.name: None if case.type is None else compile_decoder(case.type, handles) for case in cases}
-            )
+            return _variant({case.name: None if case.type is None else compile_part(case.type) for case in cases})
         case ResultType(ok, err):
             return _result(
-                None if ok is None else compile_decoder(ok, handles),
-                None if err is None else compile_decoder(err, handles),
+                None if ok is None else compile_part(ok),
+                None if err is None else compile_part(err),
             )
         case EnumType(names):
             return _enum(names)
         case FlagsType(names):
             return _flags(names)
         case OptionType(inner):
-            decode = compile_decoder(inner, handles)
-            return _nested_option(decode) if isinstance(inner, OptionType) else _option(decode)
+            return _option(compile_part(inner), isinstance(inner, OptionType), collapsed)
         case HandleType():
             return _handle(handles)
         case _:
@@ -382,8 +383,12 @@ def _flags(names: tuple[str, ...]) -> Decoder:
     return decode_flags
 
 
-def _option(decode: Decoder) -> Decoder:
-    return lambda json: None if json is None else decode(json)
+def _option(decode: Decoder, nested: bool, collapsed: bool) -> Decoder:
+    if not nested:
+        return lambda json: None if json is None else decode(json)
+    if collapsed:
+        return lambda json: None if json is None else (decode(json),)
+    return _nested_option(decode)
 
 
 def _nested_option(decode: Decoder) -> Decoder:

@@ -35,41 +35,44 @@ NON_FINITE = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float(
 
 
 class HandleEncoder(Protocol):
-    """Writes the handles of one worker."""
+    """Writes handles: those of one worker by their numbers, or whatever else stands for a handle."""
 
-    def encode(self, number: int) -> str:
-        """The JSON of the handle with this number in the worker's table."""
+    def encode(self, number: Value) -> str:
+        """The JSON of the handle."""
         ...
 
 
-def compile_encoder(type_: WitType, handles: HandleEncoder | None) -> Encoder:
-    """The encoder of the type. A type that contains a handle cannot be encoded without `handles` (ValueError)."""
-    return _compile(type_, handles) or _same
+def compile_encoder(type_: WitType, handles: HandleEncoder | None, *, collapsed: bool = False) -> Encoder:
+    """The encoder of the type. A type that contains a handle cannot be encoded without `handles` (ValueError).
+
+    `collapsed` writes an option within an option as the inner value alone, so that some(none) becomes null like none.
+    """
+    return _compile(type_, handles, collapsed) or _same
 
 
 def _same(value: Value) -> Json:
     return value
 
 
-def _compile(type_: WitType, handles: HandleEncoder | None) -> Encoder | None:
+def _compile(type_: WitType, handles: HandleEncoder | None, collapsed: bool) -> Encoder | None:
     """The encoder, or None where the JSON is the value itself."""
     match type_:
         case Primitive() | EnumType():
             return _LEAVES.get(type_)
         case ListType(element):
-            return list if element is Primitive.U8 else _list(_compile(element, handles))
+            return list if element is Primitive.U8 else _list(_compile(element, handles, collapsed))
         case TupleType(items):
-            return _tuple([_compile(item, handles) for item in items])
+            return _tuple([_compile(item, handles, collapsed) for item in items])
         case RecordType(fields):
-            return _record([(field.name, _compile(field.type, handles)) for field in fields])
+            return _record([(field.name, _compile(field.type, handles, collapsed)) for field in fields])
         case VariantType(cases):
-            return _tagged({case.name: case.type for case in cases}, handles)
+            return _tagged({case.name: case.type for case in cases}, handles, collapsed)
         case ResultType(ok, err):
-            return _tagged({"ok": ok, "err": err}, handles)
+            return _tagged({"ok": ok, "err": err}, handles, collapsed)
         case FlagsType(names):
             return _flags(names)
         case OptionType(inner):
-            return _option(_compile(inner, handles), nested=isinstance(inner, OptionType))
+            return _option(_compile(inner, handles, collapsed), isinstance(inner, OptionType), collapsed)
         case HandleType():
             return _handle(handles)
         case _:
@@ -112,8 +115,8 @@ def _record(fields: list[tuple[str, Encoder | None]]) -> Encoder:
     return encode_fields
 
 
-def _tagged(types: dict[str, WitType | None], handles: HandleEncoder | None) -> Encoder:
-    encoders = {name: None if type_ is None else _compile(type_, handles) for name, type_ in types.items()}
+def _tagged(types: dict[str, WitType | None], handles: HandleEncoder | None, collapsed: bool) -> Encoder:
+    encoders = {name: None if type_ is None else _compile(type_, handles, collapsed) for name, type_ in types.items()}
 
     def encode_case(value: Value) -> Json:
         name, payload = value
@@ -131,9 +134,11 @@ def _flags(names: tuple[str, ...]) -> Encoder:
     return encode_flags
 
 
-def _option(encode: Encoder | None, *, nested: bool) -> Encoder | None:
+def _option(encode: Encoder | None, nested: bool, collapsed: bool) -> Encoder | None:
     if nested:
         inner = encode or _same
+        if collapsed:
+            return lambda value: None if value is None else inner(value[0])
         return lambda value: None if value is None else {"some": inner(value[0])}
     return None if encode is None else lambda value: None if value is None else encode(value)
 
