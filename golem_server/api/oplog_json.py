@@ -21,6 +21,8 @@ from golem_server.model.function_names import FunctionResolver, ResolvedFunction
 from golem_server.model.ids import WorkerId
 from golem_server.model.json_values import Json, SignatureJson, WorkerHandles, annotated_to_json, value_encoder
 from golem_server.model.oplog import Category, Entry, Invocation, LogLevel, PersistenceLevel, RetryPolicy
+from golem_server.model.retry_policy import named_default
+from golem_server.model.retry_policy_json import named_policy_to_tagged, state_to_tagged
 from golem_server.model.trace import SpanData, invocation_attributes
 from golem_server.model.types import FunctionType, Primitive, Value
 
@@ -36,7 +38,6 @@ _NAMES = {
     "InvocationStarted": "ExportedFunctionInvoked",
     "InvocationFinished": "ExportedFunctionCompleted",
     "PendingInvocation": "PendingWorkerInvocation",
-    "SetRetryPolicy": "ChangeRetryPolicy",
 }
 _CATEGORIES = {
     Category.READ_LOCAL: "ReadLocal",
@@ -219,8 +220,13 @@ def _data_value(elements: list[Json]) -> dict[str, Any]:
     return {"type": "Tuple", "elements": [{"type": "ComponentModel", "value": element} for element in elements]}
 
 
-def _error(_writer: OplogJson, entry: oplog.Error) -> dict[str, Any]:
-    return {"error": entry.message, "retryFrom": entry.retry_from}
+def _error(writer: OplogJson, entry: oplog.Error) -> dict[str, Any]:
+    fields: dict[str, Any] = {"error": entry.message, "retryFrom": entry.retry_from}
+    if writer.cli:
+        state = entry.retry_policy_state
+        fields["insideAtomicRegion"] = entry.inside_atomic_region
+        fields["retryPolicyState"] = None if state is None else state_to_tagged(state)
+    return fields
 
 
 def _jump(_writer: OplogJson, entry: oplog.Jump) -> dict[str, Any]:
@@ -355,8 +361,13 @@ def _checkpoint(_writer: OplogJson, entry: oplog.OplogProcessorCheckpoint) -> di
     }
 
 
-def _retry_policy(_writer: OplogJson, entry: oplog.SetRetryPolicy) -> dict[str, Any]:
-    return {"newPolicy": retry_policy_to_json(entry.policy)}
+def _change_retry_policy(writer: OplogJson, entry: oplog.ChangeRetryPolicy) -> dict[str, Any]:
+    named = {"policy": named_policy_to_tagged(named_default(entry.policy))} if writer.cli else {}
+    return {"newPolicy": retry_policy_to_json(entry.policy), **named}
+
+
+def _set_retry_policy(_writer: OplogJson, entry: oplog.SetRetryPolicy) -> dict[str, Any]:
+    return {"policy": named_policy_to_tagged(entry.policy)}
 
 
 def retry_policy_to_json(policy: RetryPolicy) -> dict[str, Any]:
@@ -407,7 +418,8 @@ _FIELDS: dict[type[Entry], Callable[[OplogJson, Any], dict[str, Any]]] = {
     oplog.BeginRemoteTransaction: _begin_transaction,
     oplog.Snapshot: _snapshot,
     oplog.OplogProcessorCheckpoint: _checkpoint,
-    oplog.SetRetryPolicy: _retry_policy,
+    oplog.ChangeRetryPolicy: _change_retry_policy,
+    oplog.SetRetryPolicy: _set_retry_policy,
     oplog.RemoveRetryPolicy: _remove_retry_policy,
 }
 """What an entry has besides its type and time; one that is not listed (Suspend, NoOp, Exited, ...) has nothing."""

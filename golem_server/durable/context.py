@@ -24,9 +24,11 @@ from golem_server.durable.deferred import DeferredEffects
 from golem_server.durable.keys import EffectKeys
 from golem_server.durable.oplog import WorkerOplog
 from golem_server.durable.printed_lines import PrintedLines
+from golem_server.durable.recorded_function import RecordedFunction
 from golem_server.durable.replay import ReplayCursor, describe
 from golem_server.durable.resources import ResourceTable
-from golem_server.durable.signals import PermanentFailure, RestartWorker
+from golem_server.durable.retry_policies import RetryPolicies
+from golem_server.durable.signals import PermanentFailure, RestartWorker, TransientFailure
 from golem_server.durable.spans import Spans
 from golem_server.durable.worker_services import WorkerServices
 from golem_server.model.errors import InternalBug, InvalidWorkerRequest, UnexpectedOplogEntry
@@ -46,7 +48,6 @@ from golem_server.model.oplog import (
     NoOp,
     PersistenceLevel,
     RetryPolicy,
-    SetRetryPolicy,
 )
 from golem_server.model.status import in_regions
 from golem_server.model.types import Value
@@ -65,20 +66,6 @@ class GuestSettings:
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedFunction:
-    """A host function whose calls are recorded, under `name`.
-
-    `live(context, *arguments)` has the effect and gives the response, or a coroutine of it.
-    `request(context, *arguments)` gives what the oplog keeps of the arguments, for observers.
-    """
-
-    category: Category
-    name: str
-    request: Callable[..., Value]
-    live: Callable[..., Any]
-
-
 class WorkerContext:
     """The state of one loaded instance, as its host functions see and change it.
 
@@ -90,6 +77,7 @@ class WorkerContext:
     - `files`: the worker's folder, empty at each start (replay writes it again);
     - `workers`: promises and other workers;
     - `spans`: the trace of the running invocation;
+    - `retries`: what its retry policies say;
     - `local`: state of host modules, by a key of theirs, gone with the instance;
     - `keys`: idempotency keys; `deferred`: effects that are due before the next remote write.
     """
@@ -142,6 +130,7 @@ class WorkerContext:
         self._open_writes: list[int] = []
         self._noted: deque[tuple[Entry, Callable[[Any], bool]]] = deque()
         self.spans = Spans(self)
+        self.retries = RetryPolicies(self)
         if cursor is not None and cursor.finished:
             self._go_live()
 
@@ -183,6 +172,11 @@ class WorkerContext:
         return self.current_key
 
     current_key: str = ""
+
+    @property
+    def current_function(self) -> str:
+        """The function of the running invocation, empty outside of one."""
+        return "" if self.spans.invocation is None else self.spans.invocation.function
 
     def service(self, kind: type[ServiceT]) -> ServiceT:
         """A service that app.py gave to all workers, by its class."""
@@ -230,7 +224,10 @@ class WorkerContext:
             if function.category <= Category.READ_REMOTE:
                 if self.oplog.full:
                     return self._recorded_after_commit(function, arguments)
-                response = function.live(self, *arguments)
+                try:
+                    response = function.live(self, *arguments)
+                except TransientFailure as failure:
+                    response = _raising(failure)
                 if response.__class__ is CoroutineType:
                     return self._recorded_later(function, response, arguments)
                 self._write_call(function.category, function.name, function.request(self, *arguments), response)
@@ -370,7 +367,7 @@ class WorkerContext:
     async def _recorded_later(
         self, function: RecordedFunction, pending: CoroutineType[Any, Any, Any], arguments: tuple[Value, ...]
     ) -> Value:
-        response = await pending
+        response = await self._effect(function, arguments, pending)
         self._write_call(function.category, function.name, function.request(self, *arguments), response)
         return response
 
@@ -379,11 +376,20 @@ class WorkerContext:
         response = self.recorded(function, arguments)
         return await response if response.__class__ is CoroutineType else response
 
+    async def _effect(self, function: RecordedFunction, arguments: tuple[Value, ...], pending: Any = None) -> Value:
+        """What the live effect gives, after as many attempts inside of the call as the retry policies allow."""
+        while True:
+            try:
+                response = function.live(self, *arguments) if pending is None else pending
+                return await response if response.__class__ is CoroutineType else response
+            except TransientFailure as failure:
+                pending = None
+                if not await self.retries.wait_in_call(function.category, failure):
+                    return failure.result
+
     async def _recorded_after_commit(self, function: RecordedFunction, arguments: tuple[Value, ...]) -> Value:
         await self.oplog.commit()
-        response = function.live(self, *arguments)
-        if response.__class__ is CoroutineType:
-            response = await response
+        response = await self._effect(function, arguments)
         self._write_call(function.category, function.name, function.request(self, *arguments), response)
         return response
 
@@ -392,9 +398,7 @@ class WorkerContext:
         if not self.assume_idempotence:
             begin = self.append(BeginRemoteWrite(timestamp=self.now_ms()))
         await self.oplog.commit()
-        response = function.live(self, *arguments)
-        if response.__class__ is CoroutineType:
-            response = await response
+        response = await self._effect(function, arguments)
         self._write_call(function.category, function.name, function.request(self, *arguments), response)
         if begin is not None:
             self.append(EndRemoteWrite(timestamp=self.now_ms(), begin_index=begin))
@@ -555,17 +559,9 @@ class WorkerContext:
         if cursor is not None and not await cursor.ends_unrecorded_zone():
             await self.go_live_skipping_after(begin)
 
-    async def set_retry_policy(self, policy: RetryPolicy) -> None:
-        """Choose the worker's retry policy from here on."""
-        if await self._settled() is not None:
-            await self.take(SetRetryPolicy)
-        else:
-            self.append(SetRetryPolicy(timestamp=self.now_ms(), policy=policy))
-            await self.oplog.commit()
-
     @property
     def retry_policy(self) -> RetryPolicy:
-        """The policy in force."""
+        """The default policy, for what counts its attempts itself."""
         return self.oplog.status.retry_policy or self.settings.retry_policy
 
     def derive_idempotency_key(self, index: int | None = None) -> UUID:
@@ -596,3 +592,7 @@ class WorkerContext:
     async def pause(self, seconds: float) -> None:
         """Wait in memory. An interrupt ends it."""
         await asyncio.sleep(seconds)
+
+
+async def _raising(failure: TransientFailure) -> Value:
+    raise failure

@@ -30,7 +30,8 @@ from dataclasses import dataclass
 from types import CoroutineType
 from typing import Any, TypeAlias
 
-from golem_server.durable.context import RecordedFunction, WorkerContext
+from golem_server.durable.context import WorkerContext
+from golem_server.durable.recorded_function import RecordedFunction
 from golem_server.model.oplog import Category
 from golem_server.model.types import FunctionType, Value
 

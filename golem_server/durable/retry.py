@@ -7,11 +7,17 @@ unless an atomic region is open; unknown and transient failures use up the retry
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from golem_server.durable.retry_policies import Verdict
 from golem_server.durable.signals import GuestError, PermanentFailure, TransientFailure
 from golem_server.model.errors import UnexpectedOplogEntry
 from golem_server.model.oplog import ErrorKind, RetryPolicy
+from golem_server.model.retry_policy import failure_properties
 from golem_server.wasm.errors import Trap, TrapKind, UnknownImport
+
+if TYPE_CHECKING:
+    from golem_server.durable.context import WorkerContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,14 @@ _TRAPS = {
     TrapKind.STACK_OVERFLOW: ErrorKind.STACK_OVERFLOW,
     TrapKind.OUT_OF_MEMORY: ErrorKind.OUT_OF_MEMORY,
     TrapKind.OTHER: ErrorKind.UNKNOWN,
+}
+
+_BY_POLICY = (ErrorKind.UNKNOWN, ErrorKind.TRANSIENT, ErrorKind.OUT_OF_MEMORY)
+_TRAP_TYPES = {
+    ErrorKind.UNKNOWN: "unknown",
+    ErrorKind.TRANSIENT: "transient-error",
+    ErrorKind.DETERMINISTIC_TRAP: "deterministic-trap",
+    ErrorKind.OUT_OF_MEMORY: "out-of-memory",
 }
 
 _FIXED_TEXTS = {ErrorKind.STACK_OVERFLOW: "Stack overflow", ErrorKind.OUT_OF_MEMORY: "Out of memory"}
@@ -50,13 +64,19 @@ def classify(error: Exception) -> Failure:
     return Failure(ErrorKind.UNKNOWN, f"{type(error).__name__}: {error}")
 
 
-def is_retriable(kind: ErrorKind, *, attempts: int, inside_atomic_region: bool, policy: RetryPolicy) -> bool:
-    """Whether another attempt follows, where `attempts` have failed at this place before this one."""
-    if kind in (ErrorKind.UNKNOWN, ErrorKind.TRANSIENT) or (
-        kind is ErrorKind.DETERMINISTIC_TRAP and inside_atomic_region
-    ):
-        return attempts < policy.max_attempts
-    return kind is ErrorKind.OUT_OF_MEMORY and attempts < policy.max_attempts
+def verdict_on(context: WorkerContext, failure: Failure, error: Exception) -> Verdict:
+    """Whether the worker is retried after a failure that ended the instance, and when."""
+    by_policy = failure.kind in _BY_POLICY or (
+        failure.kind is ErrorKind.DETERMINISTIC_TRAP and context.inside_atomic_region
+    )
+    if not by_policy:
+        return Verdict(None, None)
+    properties = failure_properties("trap", f"wasm://{context.current_function or 'unknown'}")
+    properties["trap-type"] = _TRAP_TYPES[failure.kind]
+    if isinstance(error, TransientFailure):
+        # The policies have spoken, or would have, inside of the call: they say the same of the same failure.
+        properties.update(error.properties)
+    return context.retries.verdict(context.retries.properties(properties), strict=False)
 
 
 def delay_seconds(policy: RetryPolicy, attempts: int, random: float) -> float:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from golem_server.model.ids import PromiseId
+from golem_server.model.retry_predicate import PropertyValue
+from golem_server.model.types import Value
+
+_NO_RESULT: Value = object()
 
 
 class Signal(BaseException):
@@ -40,7 +44,18 @@ class HostFailure(Exception):
 
 
 class TransientFailure(HostFailure):
-    """It may work later: retried by the worker's policy."""
+    """It may work later: tried again by the worker's policies, inside of the call or by retrying the worker.
+
+    `properties` are what the policies choose by; `result` is what the guest is told when they give up.
+    """
+
+    def __init__(
+        self, text: str, properties: Mapping[str, PropertyValue] | None = None, result: Value = _NO_RESULT
+    ) -> None:
+        super().__init__(text)
+        self.properties = {"error-type": "transient", **(properties or {})}
+        self.has_result = result is not _NO_RESULT
+        self.result = result if self.has_result else None
 
 
 class PermanentFailure(HostFailure):

@@ -119,6 +119,11 @@ class Spans:
         self._current = None
 
     @property
+    def invocation(self) -> Invocation | None:
+        """The running invocation."""
+        return self._invocation
+
+    @property
     def trace_id(self) -> str:
         """The trace that the invocation belongs to, as 32 hex digits."""
         invocation = self._invocation

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections import deque
 from typing import Protocol
 
@@ -20,7 +19,7 @@ from golem_server.durable.incarnation import Incarnation, load
 from golem_server.durable.oplog import WorkerOplog
 from golem_server.durable.ports import WorkerComponent
 from golem_server.durable.replay import History, describe
-from golem_server.durable.retry import classify, delay_seconds, is_retriable
+from golem_server.durable.retry import classify, verdict_on
 from golem_server.durable.runtime import Runtime
 from golem_server.durable.signals import GuestExit, RestartWorker, SuspendWorker
 from golem_server.durable.spans import with_trace
@@ -421,11 +420,7 @@ class Worker:
         failure = classify(error)
         if failure.kind is ErrorKind.UNKNOWN:
             log.warning("host call of worker %s failed: %s", self.id, failure.message, exc_info=error)
-        policy = context.retry_policy
-        attempts = self.status.retry_counts.get(context.retry_point, 0)
-        retriable = is_retriable(
-            failure.kind, attempts=attempts, inside_atomic_region=context.inside_atomic_region, policy=policy
-        )
+        verdict = verdict_on(context, failure, error)
         self.oplog.append(
             Error(
                 timestamp=self._now(),
@@ -433,14 +428,15 @@ class Worker:
                 message=failure.message,
                 retry_from=context.retry_point,
                 inside_atomic_region=context.inside_atomic_region,
-                retriable=retriable,
+                retriable=verdict.delay is not None,
+                retry_policy_state=verdict.state,
             )
         )
         self._drop_instance()
         if not await self._commit_or_lose():
             return True
-        if retriable:
-            await asyncio.sleep(delay_seconds(policy, attempts, random.random()))
+        if verdict.delay is not None:
+            await asyncio.sleep(verdict.delay)
             return False
         stderr = "".join(self.status.stderr)
         self._runtime.metrics.invocation_ended(InvocationOutcome.FAILED, 0.0)

@@ -11,6 +11,7 @@ from golem_server.host import (
     golem_context,
     golem_durability,
     golem_promises,
+    golem_retry,
     wasi_blobstore,
     wasi_cli,
     wasi_clocks,
@@ -40,6 +41,7 @@ ALL: list[HostInterface] = [
     *golem_promises.INTERFACES,
     *golem_context.INTERFACES,
     *golem_durability.INTERFACES,
+    *golem_retry.INTERFACES,
 ]
 """The interfaces of all modules of this room."""
 

@@ -122,7 +122,7 @@ async def set_retry_policy(context: WorkerContext, new_retry_policy: Value) -> V
         multiplier=new_retry_policy["multiplier"],
         max_jitter_factor=new_retry_policy.get("max-jitter-factor"),
     )
-    await context.set_retry_policy(policy)
+    await context.retries.change(policy)
     context.local[_RETRY_POLICY] = policy
 
 

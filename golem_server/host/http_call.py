@@ -22,18 +22,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import random
 from collections.abc import Callable
 from typing import Any
 
 from golem_server.durable.context import WorkerContext
-from golem_server.durable.retry import delay_seconds
+from golem_server.durable.retry_policies import STATUS_CODE, Attempts
 from golem_server.durable.spans import Span
 from golem_server.host.http_bodies import RequestBody
 from golem_server.host.http_client import HttpClient, HttpRequest, HttpResponse
 from golem_server.host.http_errors import HttpError
 from golem_server.host.resources import Pollable
 from golem_server.model.oplog import Category
+from golem_server.model.retry_policy import failure_properties
+from golem_server.model.retry_predicate import PropertyValue
 from golem_server.model.types import Value
 
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
@@ -215,31 +216,47 @@ class HttpCall:
     # --- Sending
 
     async def _send(self) -> None:
-        attempts = 0
+        attempts = Attempts(self._context.retries)
         while True:
             try:
                 self._response = await self._client.send(self._request, self._body)
                 if self._seen_status is not None:
                     await self._compare(self._response)
-                return
+                delay = self._delay_after_status(self._response.status, attempts)
+                if delay is None:
+                    return
+                self._response.close()
+                self._response = None
             except HttpError as error:
-                if not self._try_again(error, attempts):
+                delay = self._delay_after(error, attempts)
+                if delay is None:
                     self._error = error
                     break
             except Exception as error:
                 self._error = HttpError(("internal-error", f"{type(error).__name__}: {error}"))
                 break
-            await self._context.pause(delay_seconds(self._context.retry_policy, attempts, random.random()))
-            attempts += 1
+            await self._context.pause(delay)
         if self._body is not None:
             self._body.close()
 
-    def _try_again(self, error: HttpError, attempts: int) -> bool:
+    def _delay_after(self, error: HttpError, attempts: Attempts) -> float | None:
+        if not error.transient or not self._may_be_repeated():
+            return None
+        return attempts.next_delay({**self._properties(), "error-type": "transient"})
+
+    def _delay_after_status(self, status: int, attempts: Attempts) -> float | None:
+        """Only a policy that speaks of status codes makes an answer be asked for again, and none that the guest saw."""
+        if self._seen_status is not None or not self._may_be_repeated():
+            return None
+        return attempts.next_delay_for_status({**self._properties(), STATUS_CODE: status})
+
+    def _properties(self) -> dict[str, PropertyValue]:
+        return self._context.retries.properties(failure_properties(self._request.method, self._request.url))
+
+    def _may_be_repeated(self) -> bool:
         context = self._context
         return (
-            error.transient
-            and attempts < context.retry_policy.max_attempts
-            and not context.inside_atomic_region
+            not context.inside_atomic_region
             and (context.assume_idempotence or self._request.method in IDEMPOTENT_METHODS)
             and (self._body is None or self._body.repeatable)
         )

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import msgspec
 
+from golem_server.model.retry_policy import NamedRetryPolicy, RetryPolicy, RetryState
 from golem_server.model.trace import SpanData
 from golem_server.model.types import Value
 
@@ -69,16 +70,6 @@ class Region(msgspec.Struct, array_like=True, frozen=True, order=True):
 
     start: int
     end: int
-
-
-class RetryPolicy(msgspec.Struct, array_like=True, frozen=True):
-    """How often and when a failed invocation is tried again. Delays in milliseconds."""
-
-    max_attempts: int = 3
-    min_delay: int = 100
-    max_delay: int = 1000
-    multiplier: float = 3.0
-    max_jitter_factor: float | None = 0.15
 
 
 class Invocation(msgspec.Struct, array_like=True, frozen=True):
@@ -162,7 +153,8 @@ class Suspend(Entry, frozen=True):
 class Error(Entry, frozen=True):
     """The running invocation failed. Status Retrying while the policy allows another attempt, else Failed.
 
-    `retry_from` groups the attempts at one place: the index of the last entry that replay consumes.
+    `retry_from` groups the attempts at one place: the index of the last entry that replay consumes. What the retry
+    policy counts is its state, which the next attempt goes on from.
     """
 
     kind: ClassVar[int] = 6
@@ -172,6 +164,7 @@ class Error(Entry, frozen=True):
     retry_from: int
     inside_atomic_region: bool = False
     retriable: bool = False
+    retry_policy_state: RetryState | None = None
 
 
 class NoOp(Entry, frozen=True):
@@ -439,8 +432,8 @@ class OplogProcessorCheckpoint(Entry, frozen=True):
     last_batch_start: int
 
 
-class SetRetryPolicy(Entry, frozen=True):
-    """The guest chose another retry policy."""
+class ChangeRetryPolicy(Entry, frozen=True):
+    """The guest chose another retry policy in the form of golem:api up to 1.3: it takes the place of the default."""
 
     kind: ClassVar[int] = 40
     policy: RetryPolicy
@@ -451,6 +444,13 @@ class RemoveRetryPolicy(Entry, frozen=True):
 
     kind: ClassVar[int] = 41
     name: str
+
+
+class SetRetryPolicy(Entry, frozen=True):
+    """The guest set a named retry policy (golem:api 1.5)."""
+
+    kind: ClassVar[int] = 60
+    policy: NamedRetryPolicy
 
 
 OplogEntry: TypeAlias = Entry

@@ -16,6 +16,7 @@ from golem_server.model.oplog import (
     ActivatePlugin,
     CancelPendingInvocation,
     ChangePersistenceLevel,
+    ChangeRetryPolicy,
     Create,
     CreateResource,
     DeactivatePlugin,
@@ -37,6 +38,7 @@ from golem_server.model.oplog import (
     PendingUpdate,
     PersistenceLevel,
     Region,
+    RemoveRetryPolicy,
     Restart,
     RetryPolicy,
     Revert,
@@ -45,6 +47,7 @@ from golem_server.model.oplog import (
     SuccessfulUpdate,
     Suspend,
 )
+from golem_server.model.retry_policy import DEFAULT_NAME, NamedRetryPolicy, RetryState
 from golem_server.model.workers import StatusColumns, WorkerStatus
 
 STDERR_EVENTS = 128
@@ -96,6 +99,9 @@ class StatusRecord(msgspec.Struct, omit_defaults=True):
     skipped_regions: list[Region] = []
     deleted_regions: list[Region] = []
     retry_policy: RetryPolicy | None = None
+    named_policies: dict[str, NamedRetryPolicy | None] = {}
+    retry_states: dict[int, RetryState] = {}
+    retry_since: dict[int, int] = {}
     persistence_level: int = PersistenceLevel.SMART
 
     @property
@@ -205,11 +211,17 @@ def _create(record: StatusRecord, _index: int, entry: Create) -> None:
     record.memory_bytes = entry.initial_memory_bytes
 
 
+def _forget_failures(record: StatusRecord) -> None:
+    record.retry_counts.clear()
+    record.retry_states.clear()
+    record.retry_since.clear()
+
+
 def _started(record: StatusRecord, index: int, entry: InvocationStarted) -> None:
     record.status = WorkerStatus.RUNNING
     record.current_idempotency_key = entry.invocation.idempotency_key
     record.current_started_index = index
-    record.retry_counts.clear()
+    _forget_failures(record)
     record.last_error = None
     record.last_error_index = 0
     record.stderr.clear()
@@ -220,7 +232,7 @@ def _started(record: StatusRecord, index: int, entry: InvocationStarted) -> None
 def _finished(record: StatusRecord, _index: int, _entry: InvocationFinished) -> None:
     record.status = WorkerStatus.IDLE
     record.current_idempotency_key = None
-    record.retry_counts.clear()
+    _forget_failures(record)
     record.last_error = None
     record.last_error_index = 0
     record.stderr.clear()
@@ -244,6 +256,9 @@ def _restart(record: StatusRecord, _index: int, _entry: Restart) -> None:
 
 def _error(record: StatusRecord, index: int, entry: Error) -> None:
     record.retry_counts[entry.retry_from] = record.retry_counts.get(entry.retry_from, 0) + 1
+    record.retry_since.setdefault(entry.retry_from, entry.timestamp)
+    if entry.retry_policy_state is not None:
+        record.retry_states[entry.retry_from] = entry.retry_policy_state
     record.last_error = entry.message
     record.last_error_index = index
     record.status = WorkerStatus.RETRYING if entry.retriable else WorkerStatus.FAILED
@@ -326,9 +341,20 @@ def _persistence(record: StatusRecord, _index: int, entry: ChangePersistenceLeve
     record.persistence_level = entry.persistence_level
 
 
-def _retry_policy(record: StatusRecord, _index: int, entry: SetRetryPolicy) -> None:
+def _change_retry_policy(record: StatusRecord, _index: int, entry: ChangeRetryPolicy) -> None:
     record.status = WorkerStatus.RUNNING
     record.retry_policy = entry.policy
+    record.named_policies.pop(DEFAULT_NAME, None)
+
+
+def _set_retry_policy(record: StatusRecord, _index: int, entry: SetRetryPolicy) -> None:
+    record.status = WorkerStatus.RUNNING
+    record.named_policies[entry.policy.name] = entry.policy
+
+
+def _remove_retry_policy(record: StatusRecord, _index: int, entry: RemoveRetryPolicy) -> None:
+    record.status = WorkerStatus.RUNNING
+    record.named_policies[entry.name] = None
 
 
 def _unchanged(_record: StatusRecord, _index: int, _entry: Entry) -> None:
@@ -356,7 +382,9 @@ _RULES: dict[type[Entry], Callable[[StatusRecord, int, Any], None]] = {
     DropResource: _drop_resource,
     Log: _log,
     ChangePersistenceLevel: _persistence,
-    SetRetryPolicy: _retry_policy,
+    ChangeRetryPolicy: _change_retry_policy,
+    SetRetryPolicy: _set_retry_policy,
+    RemoveRetryPolicy: _remove_retry_policy,
     FilesystemStorageUsageUpdate: _unchanged,
     ActivatePlugin: _unchanged,
     DeactivatePlugin: _unchanged,

@@ -15,12 +15,15 @@ from golem_server.model.function_names import FunctionResolver
 from golem_server.model.ids import ComponentId, WorkerId
 from golem_server.model.json_types import type_from_json
 from golem_server.model.json_values import annotated_from_json
+from golem_server.model.retry_policy import CountBox, Exponential, NamedRetryPolicy
+from golem_server.model.retry_predicate import Compare
 from golem_server.model.types import ComponentType, FunctionType, InterfaceType, Parameter, Primitive, Value
 from tests.api.guest import function
 from tests.api.server import Client
 
 WORKER = WorkerId(ComponentId(UUID(int=1)), "w")
 ADD = "ns:p/i.{add}"
+NAMED = NamedRetryPolicy("n", 7, Compare("eq", "verb", "trap"), CountBox(2, Exponential(5_000_000, 2.0)))
 INVOCATION = oplog.Invocation("key", ADD, [2**64 - 1])
 PLUGIN = UUID(int=7)
 AT = 1767225600123
@@ -176,7 +179,7 @@ ENTRIES: list[tuple[oplog.Entry, str, str, dict[str, Any]]] = [
         {"confirmedUpTo": 1, "sendingUpTo": 2},
     ),
     (
-        oplog.SetRetryPolicy(timestamp=AT, policy=oplog.RetryPolicy()),
+        oplog.ChangeRetryPolicy(timestamp=AT, policy=oplog.RetryPolicy()),
         "ChangeRetryPolicy",
         "SetRetryPolicy",
         {
@@ -186,6 +189,23 @@ ENTRIES: list[tuple[oplog.Entry, str, str, dict[str, Any]]] = [
                 "maxDelay": "1000ms",
                 "multiplier": 3.0,
                 "maxJitterFactor": 0.15,
+            }
+        },
+    ),
+    (
+        oplog.SetRetryPolicy(timestamp=AT, policy=NAMED),
+        "SetRetryPolicy",
+        "SetRetryPolicy",
+        {
+            "policy": {
+                "name": "n",
+                "priority": 7,
+                "predicate": {"type": "PropEq", "property": "verb", "value": {"type": "Text", "value": "trap"}},
+                "policy": {
+                    "type": "CountBox",
+                    "maxRetries": 2,
+                    "inner": {"type": "Exponential", "baseDelayMs": 5, "factor": 2.0},
+                },
             }
         },
     ),

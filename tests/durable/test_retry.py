@@ -1,17 +1,20 @@
 """What becomes of an invocation that fails: counts and delays, restarts in the middle, the policy of the guest."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from golem_server.durable.context import GuestSettings
-from golem_server.durable.retry import delay_seconds, is_retriable
+from golem_server.durable.retry import Failure, delay_seconds, verdict_on
 from golem_server.durable.signals import PermanentFailure, TransientFailure
 from golem_server.model.errors import InvocationFailed, PreviousInvocationFailed, WorkerExited
 from golem_server.model.oplog import Error, ErrorKind, Log, RetryPolicy
+from golem_server.model.retry_policy import initial_state, named_default, step
 from golem_server.model.workers import WorkerStatus
 from tests.durable.conftest import OpenScripted
 from tests.durable.scripted import Scripted, error_of, quick
+from tests.host.host_worker import HostWorker
 
 SLOW = RetryPolicy(max_attempts=3, min_delay=60_000, max_delay=60_000)
 
@@ -26,21 +29,25 @@ def test_the_default_policy_waits_100_300_and_900_milliseconds_and_some_jitter()
     assert [delay_seconds(policy, attempts, 0.0) for attempts in range(4)] == pytest.approx([0.1, 0.3, 0.9, 1.0])
     assert delay_seconds(policy, 0, 1.0) == pytest.approx(0.115)
     assert delay_seconds(policy, 10_000, 0.0) == pytest.approx(1.0)
-    decisions = [
-        is_retriable(ErrorKind.UNKNOWN, attempts=attempts, inside_atomic_region=False, policy=policy)
-        for attempts in range(5)
-    ]
-    assert decisions == [True, True, True, False, False]
+    named = named_default(policy).policy
+    state, delays = initial_state(named), list[int | None]()
+    for _ in range(5):
+        state, delay = step(named, state, 0, {}, lambda: 0.0)
+        delays.append(delay)
+    assert delays == [100_000_000, 300_000_000, 900_000_000, None, None]
 
 
 @pytest.mark.parametrize("kind", list(ErrorKind))
-def test_only_what_may_pass_is_tried_again(kind: ErrorKind) -> None:
-    def retriable(inside: bool) -> bool:
-        return is_retriable(kind, attempts=0, inside_atomic_region=inside, policy=RetryPolicy())
+async def test_only_what_may_pass_is_tried_again(kind: ErrorKind, tmp_path: Path) -> None:
+    worker = await HostWorker.create(tmp_path, [])
+
+    def retriable() -> bool:
+        return verdict_on(worker.context, Failure(kind, "text"), RuntimeError()).delay is not None
 
     passing = kind in (ErrorKind.UNKNOWN, ErrorKind.TRANSIENT, ErrorKind.OUT_OF_MEMORY)
-    assert retriable(False) is passing
-    assert retriable(True) is (passing or kind is ErrorKind.DETERMINISTIC_TRAP)
+    assert retriable() is passing
+    await worker.context.begin_atomic_region()
+    assert retriable() is (passing or kind is ErrorKind.DETERMINISTIC_TRAP)
 
 
 async def test_a_failure_that_passes_is_not_seen_by_the_caller(either: Scripted) -> None:

@@ -18,13 +18,13 @@ from golem_server.model.oplog import (
     BeginAtomicRegion,
     Category,
     ChangePersistenceLevel,
+    ChangeRetryPolicy,
     EndAtomicRegion,
     Jump,
     NoOp,
     PersistenceLevel,
     Region,
     RetryPolicy,
-    SetRetryPolicy,
 )
 from golem_server.model.types import Value
 from tests.host.host_worker import ENVIRONMENT_ID, WORKER_ID, HostWorker
@@ -329,7 +329,7 @@ async def test_the_retry_policy_is_what_the_guest_set_also_in_replay(tmp_path: P
 
     await guest()
     assert worker.context.retry_policy == RetryPolicy(7, 1, 2, 1.5, 0.25)
-    assert await kinds(worker) == [SetRetryPolicy]
+    assert await kinds(worker) == [ChangeRetryPolicy]
     await worker.replay()
     await guest()
     assert worker.context.retry_policy == RetryPolicy(7, 1, 2, 1.5, 0.25)
