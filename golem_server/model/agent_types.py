@@ -7,8 +7,9 @@ record for guests has all of them, and the converters take those that the guest'
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from operator import itemgetter
 from typing import Any, Literal, TypeAlias
 
@@ -17,9 +18,12 @@ from golem_server.model.data_values import DataSchema
 from golem_server.model.errors import InvalidInput
 from golem_server.model.json_types import Json
 from golem_server.model.types import Value, WitType
-from golem_server.model.wit_types import nodes_to_type
+from golem_server.model.wit_types import nodes_to_type, type_size
 
 AgentMode: TypeAlias = Literal["durable", "ephemeral"]
+
+MAX_AGENT_TYPE_SIZE = 200_000
+"""How many parts all types in a guest's agent type may have together: sharing them, a guest can give any number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +81,10 @@ class AgentType:
         """From the record of a guest of any version.
 
         Methods, dependencies and configuration are put in order, as golem-cli does it before it uploads agent types.
-        Raises InvalidInput for types that cannot be and for names that are there twice.
+        Raises InvalidInput for types that cannot be, for too large ones, and for names that are there twice.
         """
+        if sum(map(type_size, _types_in(record))) > MAX_AGENT_TYPE_SIZE:
+            raise InvalidInput(f"the types in agent type {record['type-name'][:100]} are too large")
         json = agent_type_shape.to_json(record)
         for described in (json, *json["dependencies"]):
             described["methods"].sort(key=itemgetter("name"))
@@ -146,6 +152,17 @@ def agent_types_from_json(json: Json, path: str = "agentTypes") -> list[AgentTyp
     if json.__class__ is not list:
         raise InvalidInput(f"{path}: expected a list")
     return _distinct([AgentType.from_json(item, f"{path}[{at}]") for at, item in enumerate(json)])
+
+
+def _types_in(record: dict[str, Any]) -> Iterator[Value]:
+    """The type nodes in the record of a guest."""
+    described = [record, *record["dependencies"]]
+    schemas = [each["constructor"]["input-schema"] for each in described]
+    for method in chain.from_iterable(each["methods"] for each in described):
+        schemas += (method["input-schema"], method["output-schema"])
+    for _, elements in schemas:
+        yield from (payload for _, (kind, payload) in elements if kind == "component-model")
+    yield from (declared["value-type"] for declared in record.get("config", ()))
 
 
 def _distinct(types: list[AgentType]) -> list[AgentType]:

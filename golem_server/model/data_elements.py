@@ -21,12 +21,12 @@ from golem_server.model.wit_values import FREE_HANDLES, compile_node_reader, com
 ElementKind: TypeAlias = Literal["component-model", "unstructured-text", "unstructured-binary"]
 """The case of an element's schema and of its value."""
 
-_JSON_KINDS: dict[ElementKind, str] = {
-    "component-model": "ComponentModel",
-    "unstructured-text": "UnstructuredText",
-    "unstructured-binary": "UnstructuredBinary",
+_KINDS: dict[str, ElementKind] = {
+    "ComponentModel": "component-model",
+    "UnstructuredText": "unstructured-text",
+    "UnstructuredBinary": "unstructured-binary",
 }
-_KINDS: dict[str, ElementKind] = {json: kind for kind, json in _JSON_KINDS.items()}
+_JSON_KINDS: dict[str, str] = {kind: json for json, kind in _KINDS.items()}
 # The field of an inline reference that tells its type, and the field of that which tells language or MIME type.
 _KEYS = {"unstructured-text": ("text-type", "language-code"), "unstructured-binary": ("binary-type", "mime-type")}
 _JSON_KEYS = {"unstructured-text": ("textType", "languageCode"), "unstructured-binary": ("binaryType", "mimeType")}
@@ -220,7 +220,7 @@ def _reference(schema: ElementSchema) -> ElementCodec:
     return ElementCodec(
         schema,
         decode,
-        lambda element: {"type": json_kind, "value": _reference_to_json(read(element), is_text)},
+        lambda element: reference_to_json(kind, read(element)),
         read,
         lambda reference: (kind, reference),
     )
@@ -258,16 +258,18 @@ def _language(json: Json) -> str:
     return _at(json, "languageCode", _string)
 
 
-def _reference_to_json(reference: Value, is_text: bool) -> Json:
+def reference_to_json(kind: str, reference: Value) -> dict[str, Json]:
+    """The JSON of an element that is a text or bytes."""
+    json_kind = _JSON_KINDS[kind]
     case, source = reference
     if case == "url":
-        return {"type": "Url", "value": source}
-    outer, inner = _KEYS["unstructured-text" if is_text else "unstructured-binary"]
-    json_outer, json_inner = _JSON_KEYS["unstructured-text" if is_text else "unstructured-binary"]
-    found = source[outer]
-    data = source["data"]
-    return {
+        return {"type": json_kind, "value": {"type": "Url", "value": source}}
+    outer, inner = _KEYS[kind]
+    json_outer, json_inner = _JSON_KEYS[kind]
+    found, data = source[outer], source["data"]
+    value = {
         "type": "Inline",
-        "data": data if is_text else list(data),
+        "data": data if isinstance(data, str) else list(data),
         json_outer: None if found is None else {json_inner: found[inner]},
     }
+    return {"type": json_kind, "value": value}

@@ -40,6 +40,7 @@ __all__ = [
     "nodes_to_type",
     "type_json_to_nodes",
     "type_nodes_to_json",
+    "type_size",
     "type_to_nodes",
 ]
 
@@ -52,6 +53,11 @@ _PRIMITIVES = {f"prim-{primitive.value}-type": primitive for primitive in Primit
 def nodes_to_type(record: Value) -> WitType:
     """The type that the nodes describe, without its names. Raises InvalidInput for nodes that describe none."""
     return _Nodes(record).read(0, "the type", 0)[0]
+
+
+def type_size(record: Value) -> int:
+    """How many parts the type has, shared ones counted at each place. Raises InvalidInput as `nodes_to_type` does."""
+    return _Nodes(record).read(0, "the type", 0)[1]
 
 
 def type_nodes_to_json(record: Value) -> dict[str, Json]:

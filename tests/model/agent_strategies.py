@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -60,6 +61,7 @@ def _restrictions(key: str, allowed: st.SearchStrategy[str]) -> st.SearchStrateg
     return st.fixed_dictionaries({"restrictions": st.none() | lists})
 
 
+@cache
 def _elements(max_leaves: int) -> st.SearchStrategy[Value]:
     return st.one_of(
         wit_types(max_leaves=max_leaves).map(lambda type_: ("component-model", type_to_nodes(type_))),

@@ -227,6 +227,16 @@ def test_two_types_of_one_name_are_refused() -> None:
         agent_types_from_json([COUNTER.to_json()] * 2)
 
 
+def test_types_that_are_short_in_nodes_and_huge_without_sharing_are_refused() -> None:
+    nodes: list[Any] = [("tuple-type", [at + 1, at + 1]) for at in range(13)]
+    type_ = {"nodes": [{"name": None, "owner": None, "type": node} for node in [*nodes, ("prim-u8-type", None)]]}
+    record = discovered("counter")[0]
+    for method in record["methods"]:
+        method["input-schema"] = ("tuple", [(str(at), ("component-model", type_)) for at in range(2)])
+    with pytest.raises(InvalidInput, match="the types in agent type CounterAgent are too large"):
+        AgentType.from_guest(record)
+
+
 @given(JSON)
 def test_any_json_raises_nothing_but_invalid_input(json: Any) -> None:
     details_of(InvalidInput, lambda: agent_types_from_json(json))
