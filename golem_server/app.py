@@ -35,6 +35,7 @@ from golem_server.registry.accounts import (
     Accounts,
 )
 from golem_server.registry.components import Components
+from golem_server.registry.plugins import Plugins
 from golem_server.registry.tokens import LOCAL_TOKEN, Tokens
 from golem_server.serving import RequestEdge, listen, serve_application
 from golem_server.settings import Settings
@@ -45,6 +46,7 @@ from golem_server.storage.key_value_store import PostgresKeyValueStore
 from golem_server.storage.migrate import migrate as migrate_database
 from golem_server.storage.object_store import PostgresObjectStore
 from golem_server.storage.oplog_store import PostgresOplogStore
+from golem_server.storage.plugin_store import PostgresPluginStore
 from golem_server.storage.promise_store import PostgresPromiseStore
 from golem_server.storage.registry_store import PostgresRegistryStore
 from golem_server.storage.schedule_store import PostgresScheduleStore
@@ -228,6 +230,7 @@ async def running(
             executor=executor,
             components=components,
             accounts=accounts,
+            plugins=Plugins(PostgresPluginStore(database), accounts, components, clock),
             tokens=tokens,
             settings=settings,
             metrics=metrics,

@@ -25,10 +25,6 @@ _OPERATIONS = (
     ("POST", "/v1/api/deployments", "Deploying HTTP APIs"),
     ("GET", "/v1/api/deployments/{site}", "Deploying HTTP APIs"),
     ("DELETE", "/v1/api/deployments/{site}", "Deploying HTTP APIs"),
-    ("GET", "/v1/accounts/{account_id}/plugins", "Registering plugins"),
-    ("POST", "/v1/accounts/{account_id}/plugins", "Registering plugins"),
-    ("GET", "/v1/plugins/{plugin_id}", "Registering plugins"),
-    ("DELETE", "/v1/plugins/{plugin_id}", "Registering plugins"),
 )
 
 

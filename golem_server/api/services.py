@@ -10,6 +10,7 @@ from fastapi import Request
 from golem_server.durable.executor import Executor
 from golem_server.registry.accounts import Accounts
 from golem_server.registry.components import Components
+from golem_server.registry.plugins import Plugins
 from golem_server.registry.tokens import Tokens
 from golem_server.settings import Settings
 from golem_server.telemetry import Metrics
@@ -22,6 +23,7 @@ class ApiServices:
     executor: Executor
     components: Components
     accounts: Accounts
+    plugins: Plugins
     tokens: Tokens
     settings: Settings
     metrics: Metrics

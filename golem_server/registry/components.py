@@ -252,6 +252,12 @@ class Components:
         parts = self._wasm.get_stream(WASM_NAMESPACE, component.wasm_hash)
         return WasmDownload(component.size_bytes, component.wasm_hash, parts)
 
+    async def keep_binary(self, upload: Upload) -> str:
+        """Keep a binary that is no component's own, and return its hash. Raises InvalidInput if it cannot be run."""
+        await self._inspect(upload)
+        wasm_hash, _ = await self._wasm.put_stream(WASM_NAMESPACE, _parts(upload))
+        return wasm_hash
+
     async def _current(self, component_id: ComponentId, expected: int | None) -> StoredComponent:
         """The latest revision as the store has it now, which must be the expected one."""
         stored = await self._store.find_component(component_id)
@@ -271,10 +277,7 @@ class Components:
         created_by: AccountId,
     ) -> ComponentRevision:
         """Check the binary and keep it. What is kept of a call that fails later is found by content the next time."""
-        try:
-            type_, binary = await self._inspector.inspect(upload)
-        except InvalidInput as error:
-            raise InvalidInput(f"Invalid component: {error.message}", code="COMPONENT_PROCESSING_ERROR") from error
+        type_, binary = await self._inspect(upload)
         wasm_hash, size = await self._wasm.put_stream(WASM_NAMESPACE, _parts(upload))
         metadata = {"type": component_type_to_data(type_), "binary": binary_metadata_to_data(binary)}
         return ComponentRevision(
@@ -287,6 +290,12 @@ class Components:
             created_at=self._clock.now(),
             created_by=created_by,
         )
+
+    async def _inspect(self, upload: Upload) -> tuple[ComponentType, BinaryMetadata]:
+        try:
+            return await self._inspector.inspect(upload)
+        except InvalidInput as error:
+            raise InvalidInput(f"Invalid component: {error.message}", code="COMPONENT_PROCESSING_ERROR") from error
 
     async def _changed(self, stored: StoredComponent) -> RegisteredComponent:
         """Remember a revision that this server has just written as the latest."""

@@ -13,6 +13,7 @@ from typing import Protocol, TypeAlias
 
 from golem_server.model.ids import AccountId, ComponentId, EnvironmentId, Revision, TokenId
 from golem_server.model.metadata import BinaryMetadata
+from golem_server.model.plugins import Plugin, PluginGrant, PluginGrantId, PluginId
 from golem_server.model.registry import (
     Account,
     Application,
@@ -97,6 +98,42 @@ class ComponentStore(Protocol):
 
     async def delete_component(self, component_id: ComponentId, latest: Revision | None, at: datetime) -> bool:
         """Mark the component deleted, which frees its name. False if it is not there or `latest` is not its latest."""
+        ...
+
+
+class PluginStore(Protocol):
+    """Plugins, and the environments that they are granted to. What is deleted is not found."""
+
+    async def add_plugin(self, plugin: Plugin) -> bool:
+        """Write the plugin. False, and nothing written, if the account has one of that name and version."""
+        ...
+
+    async def find_plugin(self, plugin_id: PluginId) -> Plugin | None:
+        """The plugin, or None."""
+        ...
+
+    async def list_plugins(self, account_id: AccountId) -> list[Plugin]:
+        """The plugins of an account by name and version (bytewise)."""
+        ...
+
+    async def delete_plugin(self, plugin_id: PluginId, at: datetime) -> bool:
+        """Mark the plugin deleted. False if it is not there."""
+        ...
+
+    async def add_grant(self, grant: PluginGrant) -> bool:
+        """Write the grant. False, and nothing written, if the environment has the plugin already."""
+        ...
+
+    async def find_grant(self, grant_id: PluginGrantId) -> PluginGrant | None:
+        """The grant, or None; that of a deleted plugin is found."""
+        ...
+
+    async def list_grants(self, environment_id: EnvironmentId) -> list[PluginGrant]:
+        """The grants of an environment by the plugins' names and versions."""
+        ...
+
+    async def delete_grant(self, grant_id: PluginGrantId, at: datetime) -> bool:
+        """Take the grant back. False if it is not there."""
         ...
 
 

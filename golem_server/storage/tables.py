@@ -264,6 +264,42 @@ guest_writes = Table(
     Column("result", LargeBinary, nullable=False),
 )
 
+plugins = Table(
+    "plugins",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("account_id", Uuid, ForeignKey("accounts.id"), nullable=False),
+    Column("name", _name, nullable=False),
+    Column("version", _name, nullable=False),
+    Column("description", LargeBinary, nullable=False),
+    Column("icon", LargeBinary, nullable=False),
+    Column("homepage", LargeBinary, nullable=False),
+    Column("scope_component", Uuid),
+    Column("spec_kind", SmallInteger, nullable=False),
+    Column("spec", LargeBinary, nullable=False),
+    Column("created_at", _moment, nullable=False),
+    Column("deleted_at", _moment),
+    Index(
+        "plugins_name_key", "account_id", "name", "version", unique=True, postgresql_where=text("deleted_at IS NULL")
+    ),
+)
+
+plugin_grants = Table(
+    "plugin_grants",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("environment_id", Uuid, ForeignKey("environments.id"), nullable=False),
+    Column("plugin_id", Uuid, ForeignKey("plugins.id"), nullable=False),
+    Column("deleted_at", _moment),
+    Index(
+        "plugin_grants_plugin_key",
+        "environment_id",
+        "plugin_id",
+        unique=True,
+        postgresql_where=text("deleted_at IS NULL"),
+    ),
+)
+
 EXTERNAL_COLUMNS = (
     ("workers", "record"),
     ("oplog", "data"),

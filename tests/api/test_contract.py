@@ -23,7 +23,6 @@ METHODS = ("get", "put", "post", "delete", "patch")
 
 NOT_BUILT = {
     "updateWorker",
-    "connectWorker",
     "activatePlugin",
     "deactivatePlugin",
     "listApiDefinitions",
@@ -35,10 +34,6 @@ NOT_BUILT = {
     "deployApiDefinition",
     "getApiDeployment",
     "deleteApiDeployment",
-    "listPlugins",
-    "createPlugin",
-    "getPlugin",
-    "deletePlugin",
 }
 """Operations that answer 501 in this version."""
 

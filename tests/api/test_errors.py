@@ -112,7 +112,6 @@ def test_what_no_route_takes_is_answered_in_json(client: Client, method: str, pa
     ("method", "path"),
     [
         ("POST", "/workers/w/update"),
-        ("GET", "/workers/w/connect"),
         ("POST", "/workers/w/activate-plugin?plugin-installation-id=x"),
     ],
 )
@@ -120,7 +119,7 @@ def test_what_is_not_built_says_so(client: Client, component: str, method: str, 
     client.send(method, component + path).refused(501, "is not available in this version")
 
 
-@pytest.mark.parametrize("path", ["/api/definitions", "/api/deployments", "/plugins/x", "/accounts/x/plugins"])
+@pytest.mark.parametrize("path", ["/api/definitions", "/api/deployments"])
 def test_whole_parts_that_are_not_built_say_so(client: Client, path: str) -> None:
     client.get(f"/v1{path}").refused(501, "is not available in this version")
 
