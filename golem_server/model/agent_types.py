@@ -102,6 +102,9 @@ class AgentType:
 
     @classmethod
     def _made(cls, json: dict[str, Json], record: dict[str, Any]) -> AgentType:
+        name: str = record["type-name"]
+        if not name or "(" in name or name != name.strip():
+            raise InvalidInput(f'an agent type cannot have the name "{name[:100]}": agent ids begin with it')
         # Only what the record says is used: in the JSON whatever has a default may be missing.
         whole = agent_type_shape.to_json(record)
         methods = tuple(
@@ -110,9 +113,9 @@ class AgentType:
         )
         by_name = {method.name: method for method in methods}
         if len(by_name) != len(methods):
-            raise InvalidInput(f"agent type {record['type-name']} has two methods of one name")
+            raise InvalidInput(f"agent type {name} has two methods of one name")
         return cls(
-            name=record["type-name"],
+            name=name,
             description=record["description"],
             source_language=record["source-language"],
             mode=record["mode"],
@@ -166,10 +169,11 @@ def _types_in(record: dict[str, Any]) -> Iterator[Value]:
 
 
 def _distinct(types: list[AgentType]) -> list[AgentType]:
-    names = [type_.name for type_ in types]
-    for name in names:
-        if names.count(name) > 1:
-            raise InvalidInput(f"there are two agent types with the name {name}")
+    names: set[str] = set()
+    for type_ in types:
+        if type_.name in names:
+            raise InvalidInput(f"there are two agent types with the name {type_.name}")
+        names.add(type_.name)
     return types
 
 

@@ -167,6 +167,9 @@ def _changed(path: str, value: Any) -> Any:
     [
         ("typeName", None, "agentType: key 'typeName' not found"),
         ("typeName", 5, "agentType.typeName: expected string, got number"),
+        ("typeName", "A(b", 'an agent type cannot have the name "A(b": agent ids begin with it'),
+        ("typeName", " A", 'an agent type cannot have the name " A": agent ids begin with it'),
+        ("typeName", "", 'an agent type cannot have the name "": agent ids begin with it'),
         ("mode", "durable", "agentType.mode: expected one of Durable, Ephemeral"),
         ("methods", {}, "agentType.methods: expected list, got record"),
         ("methods/1/name", "add", "agent type CounterAgent has two methods of one name"),
