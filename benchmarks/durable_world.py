@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from golem_server.storage.blob_store import PostgresBlobStore
 from golem_server.storage.database import Database
@@ -17,8 +18,8 @@ from tests.durable.world import World
 
 
 @asynccontextmanager
-async def durable_world() -> AsyncGenerator[World]:
-    """Start all of it in a folder that is removed at the end."""
+async def durable_world(**how: Any) -> AsyncGenerator[World]:
+    """Start all of it in a folder that is removed at the end. `how` are arguments of the World."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         postgres = EmbeddedPostgres(folder / "postgres")
@@ -29,7 +30,7 @@ async def durable_world() -> AsyncGenerator[World]:
             await database.open()
             store = PostgresOplogStore(database, PostgresBlobStore(database))
             await store.open()
-            async with World(store, PostgresPromiseStore(database), folder) as world:
+            async with World(store, PostgresPromiseStore(database), folder, **how) as world:
                 yield world
             await store.close()
             await database.close()

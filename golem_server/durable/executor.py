@@ -51,6 +51,9 @@ T = TypeVar("T")
 MAX_OPLOG_PAGE = 100
 """Entries in one page of an oplog (reference: durability, section 2)."""
 
+MAX_OPLOG_PAGE_BYTES = 8 << 20
+"""The page ends earlier where its entries are large."""
+
 CREATE_PROMISE = "golem::api::create_promise"
 """The recorded name of the call that creates a promise; guests of 1.2.5 have a NoOp entry in its place."""
 
@@ -280,7 +283,9 @@ class Executor(WorkerServices):
         stored = await self._runtime.store.find_worker(worker_id)
         if stored is None:
             raise WorkerNotFound(worker_id)
-        page = await self._runtime.store.read(stored.number, max(first, 1), min(count, MAX_OPLOG_PAGE))
+        page = await self._runtime.store.read(
+            stored.number, max(first, 1), min(count, MAX_OPLOG_PAGE), MAX_OPLOG_PAGE_BYTES
+        )
         return [(entry.index, decode_entry(entry.kind, entry.data)) for entry in page], stored.columns.last_index
 
     @property

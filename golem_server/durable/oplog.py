@@ -19,7 +19,7 @@ from golem_server.model.workers import OplogBatch, WorkerStatus
 BACK_PRESSURE_ENTRIES = 4096
 """Buffered entries above which a guest that only makes local calls has to wait for a commit."""
 
-BACK_PRESSURE_BYTES = 4 << 20
+BACK_PRESSURE_BYTES = 1 << 20
 """The same for the bytes of buffered entries: a guest that reads a long stream must not fill the memory."""
 
 

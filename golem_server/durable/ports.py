@@ -36,8 +36,13 @@ class OplogStore(Protocol):
         """
         ...
 
-    async def read(self, number: WorkerNumber, first: int, count: int) -> list[StoredEntry]:
-        """Up to `count` entries from index `first` on, in order."""
+    async def read(
+        self, number: WorkerNumber, first: int, count: int, max_bytes: int | None = None
+    ) -> list[StoredEntry]:
+        """Up to `count` entries from index `first` on, in order.
+
+        With `max_bytes` the page ends behind the entry that reaches so many bytes of data; it has at least one.
+        """
         ...
 
     async def list_workers(self, component_id: ComponentId, after: WorkerNumber | None, count: int) -> WorkerPage:

@@ -41,6 +41,12 @@ from golem_server.model.status import StatusRecord, fold_next
 from golem_server.model.workers import StoredEntry
 
 CHUNK_ENTRIES = 4096
+CHUNK_BYTES = 1 << 20
+"""What is read of an oplog at a time: so many entries, or until they have so many bytes."""
+
+LOOK_AHEAD_BYTES = 2 * CHUNK_BYTES
+"""What is kept of entries that are only looked at; behind that they are looked at and read again when their turn
+comes."""
 
 EntryT = TypeVar("EntryT", bound=Entry)
 
@@ -119,6 +125,7 @@ class ReplayCursor:
         self._read_up_to = first - 1
         self._entries: list[StoredEntry] = []
         self._next = 0
+        self._bytes = 0
         self.position = first - 1
         self._left_out: set[int | str] = set()
         self._trailing_logs: Counter[tuple[int, str, str]] = Counter()
@@ -144,7 +151,7 @@ class ReplayCursor:
         while self.exhausted:
             if self._next:
                 self._entries = []
-                self._next = 0
+                self._next = self._bytes = 0
             await self._read_chunk()
 
     def take(self) -> Entry:
@@ -280,16 +287,35 @@ class ReplayCursor:
                 position += 1
             if self._read_up_to >= self._target:
                 return False
+            if self._bytes >= LOOK_AHEAD_BYTES:
+                return await self._find_beyond(matches)
             await self._read_chunk()
 
+    async def _find_beyond(self, matches: _Matcher) -> bool:
+        """Look for an entry behind those that are in memory, and keep none."""
+        position, skipped = self._read_up_to, list(self._skipped)
+        while position < self._target:
+            chunk = await self._chunk_after(position)
+            position = chunk[-1].index
+            for stored in chunk:
+                if stored.kind in _HINTS or _is_within(skipped, stored.index) or self._belongs_to_left_out(stored):
+                    continue
+                if matches(decode_entry(stored.kind, stored.data)):
+                    return True
+        return False
+
+    async def _chunk_after(self, index: int) -> list[StoredEntry]:
+        count = min(CHUNK_ENTRIES, self._target - index)
+        chunk = await self._store.read(self._number, index + 1, count, CHUNK_BYTES)
+        if not chunk or chunk[-1].index != index + len(chunk):
+            raise InternalBug(f"oplog of worker {self._number} has a gap after index {index}")
+        return chunk
+
     async def _read_chunk(self) -> None:
-        count = min(CHUNK_ENTRIES, self._target - self._read_up_to)
-        chunk = await self._store.read(self._number, self._read_up_to + 1, count)
-        if len(chunk) != count:
-            raise InternalBug(f"oplog of worker {self._number} has a gap after index {self._read_up_to}")
+        chunk = await self._chunk_after(self._read_up_to)
         self._read_up_to = chunk[-1].index
         for stored in chunk:
-            dropped = bool(self._skipped) and self._is_skipped(stored.index)
+            dropped = bool(self._skipped) and _is_within(self._skipped, stored.index)
             dropped = dropped or (bool(self._left_out) and self._belongs_to_left_out(stored))
             if stored.kind in _OF_INVOCATIONS:
                 self.history.add(stored.index, decode_entry(stored.kind, stored.data), dropped)
@@ -298,6 +324,7 @@ class ReplayCursor:
                     self._remember_log(stored)
             elif not dropped:
                 self._entries.append(stored)
+                self._bytes += len(stored.data)
                 self._trailing_logs.clear()
 
     def _belongs_to_left_out(self, stored: StoredEntry) -> bool:
@@ -309,10 +336,12 @@ class ReplayCursor:
         if isinstance(entry, Log):
             self._trailing_logs[entry.level, entry.context, entry.message] += 1
 
-    def _is_skipped(self, index: int) -> bool:
-        while self._skipped and self._skipped[0].end < index:
-            self._skipped.pop(0)
-        return bool(self._skipped) and self._skipped[0].start <= index
+
+def _is_within(regions: list[Region], index: int) -> bool:
+    """Whether the index lies in one of the regions; those before it are taken away."""
+    while regions and regions[0].end < index:
+        regions.pop(0)
+    return bool(regions) and regions[0].start <= index
 
 
 async def fold_oplog(
@@ -322,7 +351,7 @@ async def fold_oplog(
     record = StatusRecord()
     while record.last_index < target:
         first = record.last_index + 1
-        chunk = await store.read(number, first, min(CHUNK_ENTRIES, target - first + 1))
+        chunk = await store.read(number, first, min(CHUNK_ENTRIES, target - first + 1), CHUNK_BYTES)
         if not chunk:
             raise InternalBug(f"oplog of worker {number} ends before index {target}")
         for stored in chunk:

@@ -8,11 +8,15 @@ from golem_server.durable.context import WorkerContext
 from golem_server.durable.signals import GuestError
 from golem_server.host.filesystem_errors import FilesystemError, error_code
 from golem_server.host.filesystem_sandbox import OpenFile
-from golem_server.host.resources import CLOSED, InputStream, OutputStream, failed
+from golem_server.host.resources import CLOSED, MAX_PIECE_BYTES, InputStream, OutputStream, failed
 from golem_server.model.types import Value
 
 MAX_TRANSFER_BYTES = 1 << 20
-"""How much one call reads or writes at most (reference: reliability, section 3)."""
+"""How much one call writes at most (reference: reliability, section 3)."""
+
+MAX_READ_BYTES = 256 << 10
+"""How much one call reads at most. Streams give less at a time, but many programs expect as much as they ask for of a
+file that they read by offset."""
 
 
 class FileInputStream(InputStream):
@@ -72,7 +76,7 @@ class FileOutputStream(OutputStream):
         self._failed = False
 
     def check_write(self, context: WorkerContext) -> Value:
-        return CLOSED if self._failed else ("ok", MAX_TRANSFER_BYTES)
+        return CLOSED if self._failed else ("ok", MAX_PIECE_BYTES)
 
     def write(self, context: WorkerContext, content: bytes) -> Value:
         if self._failed:
@@ -108,4 +112,4 @@ def read_at(file: OpenFile, length: int, offset: int) -> bytes:
     """Up to `length` bytes of a file from `offset` on, nothing at its end."""
     if offset >= file.size:
         return b""
-    return os.pread(file.number, min(length, MAX_TRANSFER_BYTES), offset)
+    return os.pread(file.number, min(length, MAX_READ_BYTES), offset)

@@ -19,7 +19,7 @@ from golem_server.host.http_client import SendingPace
 from golem_server.host.http_errors import HttpError, RequestBodyAbandoned
 from golem_server.host.http_fields import Fields
 from golem_server.host.http_resources import OutgoingBody
-from golem_server.host.resources import CLOSED, OutputStream, Pollable, failed
+from golem_server.host.resources import CLOSED, MAX_PIECE_BYTES, OutputStream, Pollable, failed
 from golem_server.model.types import Value
 
 PIPE_BYTES = 1 << 20
@@ -237,7 +237,7 @@ class RequestStream(OutputStream):
         body = self._body
 
         def check() -> Value:
-            return ("ok", body.room) if body.writable else CLOSED
+            return ("ok", min(body.room, MAX_PIECE_BYTES)) if body.writable else CLOSED
 
         return self._operation(context, "check_write", check)
 
@@ -308,7 +308,7 @@ class RequestStream(OutputStream):
             body = self._body
             if not body.writable:
                 return CLOSED
-            return ("ok", body.room) if operation == "check_write" else ("ok", None)
+            return ("ok", min(body.room, MAX_PIECE_BYTES)) if operation == "check_write" else ("ok", None)
         if call.ended:
             return CLOSED
         return self._recorded(context, call, operation, live)

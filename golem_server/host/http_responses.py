@@ -20,8 +20,6 @@ from golem_server.host.http_resources import FutureTrailers, IncomingBody
 from golem_server.host.resources import CLOSED, InputStream, Pollable
 from golem_server.model.types import Value
 
-MAX_READ_BYTES = 1 << 20
-
 
 class FutureResponse:
     """The resource `future-incoming-response`."""
@@ -159,7 +157,7 @@ class BodyStream(InputStream):
     async def _take(self, length: int) -> Value:
         try:
             response = await self._call.response()
-            taken = response.take(min(length, MAX_READ_BYTES))
+            taken = response.take(length)
         except HttpError as error:
             return ("err", ("last-operation-failed", (str(error), error.code)))
         return CLOSED if taken is None else ("ok", taken)

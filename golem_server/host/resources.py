@@ -16,6 +16,10 @@ from golem_server.durable.context import WorkerContext
 from golem_server.model.ids import PromiseId
 from golem_server.model.types import Value
 
+MAX_PIECE_BYTES = 32 << 10
+"""Bytes that one call reads, writes or moves at most. Larger pieces would not be faster, and each takes the event loop
+for a millisecond or two: wasmtime moves lists value by value."""
+
 CLOSED: Value = ("err", ("closed", None))
 """The stream error of a stream that is at its end."""
 
@@ -95,7 +99,7 @@ class OutputStream(ABC):
 
     def check_write(self, context: WorkerContext) -> Any:
         """`result<u64, stream-error>`: how much may be written now."""
-        return ("ok", 1 << 20)
+        return ("ok", MAX_PIECE_BYTES)
 
     @abstractmethod
     def write(self, context: WorkerContext, content: bytes) -> Any:

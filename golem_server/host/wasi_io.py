@@ -13,7 +13,7 @@ from typing import Any
 from golem_server.durable.context import WorkerContext
 from golem_server.durable.host_function import HostInterface
 from golem_server.durable.signals import GuestError, SuspendWorker
-from golem_server.host.resources import InputStream, IoError, OutputStream, Pollable
+from golem_server.host.resources import MAX_PIECE_BYTES, InputStream, IoError, OutputStream, Pollable
 from golem_server.model.ids import PromiseId
 from golem_server.model.oplog import Category
 from golem_server.model.types import Value
@@ -21,8 +21,8 @@ from golem_server.model.types import Value
 MAX_POLLABLES = 1024
 """Pollables that one poll may wait for (reference: reliability, section 3)."""
 
-MAX_READ_BYTES = 1 << 20
-"""Bytes that one call reads, skips, moves or fills with zeroes at most (reference: reliability, section 3)."""
+MAX_SKIP_BYTES = 1 << 20
+"""Bytes that one call skips or fills with zeroes at most (reference: reliability, section 3)."""
 
 MAX_BLOCKING_WRITE_BYTES = 4096
 """Bytes that may be written and flushed with one call, by the rule of wasi:io."""
@@ -160,25 +160,25 @@ async def _wait_in_memory(context: WorkerContext, pollables: list[Pollable]) -> 
 @streams.unrecorded("[method]input-stream.read")
 def read(context: WorkerContext, handle: int, length: int) -> Any:
     """What is at hand."""
-    return context.resources.get(handle, InputStream).read(context, min(length, MAX_READ_BYTES))
+    return context.resources.get(handle, InputStream).read(context, min(length, MAX_PIECE_BYTES))
 
 
 @streams.unrecorded("[method]input-stream.blocking-read")
 def blocking_read(context: WorkerContext, handle: int, length: int) -> Any:
     """Waits for something to read."""
-    return context.resources.get(handle, InputStream).blocking_read(context, min(length, MAX_READ_BYTES))
+    return context.resources.get(handle, InputStream).blocking_read(context, min(length, MAX_PIECE_BYTES))
 
 
 @streams.unrecorded("[method]input-stream.skip")
 def skip(context: WorkerContext, handle: int, length: int) -> Any:
     """Reads and forgets what is at hand; gives how much it was."""
-    return context.resources.get(handle, InputStream).skip(context, min(length, MAX_READ_BYTES))
+    return context.resources.get(handle, InputStream).skip(context, min(length, MAX_SKIP_BYTES))
 
 
 @streams.unrecorded("[method]input-stream.blocking-skip")
 def blocking_skip(context: WorkerContext, handle: int, length: int) -> Any:
     """Like `skip`, but waits for something."""
-    return context.resources.get(handle, InputStream).blocking_skip(context, min(length, MAX_READ_BYTES))
+    return context.resources.get(handle, InputStream).blocking_skip(context, min(length, MAX_SKIP_BYTES))
 
 
 @streams.unrecorded("[method]input-stream.subscribe")
@@ -231,8 +231,8 @@ def subscribe_to_output(context: WorkerContext, handle: int) -> Value:
 @streams.unrecorded("[method]output-stream.write-zeroes")
 def write_zeroes(context: WorkerContext, handle: int, length: int) -> Any:
     """Writes zeroes."""
-    if length > MAX_READ_BYTES:
-        raise GuestError(f"write-zeroes of more than {MAX_READ_BYTES} bytes")
+    if length > MAX_SKIP_BYTES:
+        raise GuestError(f"write-zeroes of more than {MAX_SKIP_BYTES} bytes")
     return context.resources.get(handle, OutputStream).write_zeroes(context, length)
 
 
@@ -248,11 +248,11 @@ def blocking_write_zeroes_and_flush(context: WorkerContext, handle: int, length:
 def splice(context: WorkerContext, handle: int, source: int, length: int) -> Any:
     """Moves what the source has at hand; gives how much it was."""
     target = context.resources.get(handle, OutputStream)
-    return target.splice(context, context.resources.get(source, InputStream), min(length, MAX_READ_BYTES))
+    return target.splice(context, context.resources.get(source, InputStream), min(length, MAX_PIECE_BYTES))
 
 
 @streams.unrecorded("[method]output-stream.blocking-splice")
 def blocking_splice(context: WorkerContext, handle: int, source: int, length: int) -> Any:
     """Like `splice`, but waits until something can be moved."""
     target = context.resources.get(handle, OutputStream)
-    return target.blocking_splice(context, context.resources.get(source, InputStream), min(length, MAX_READ_BYTES))
+    return target.blocking_splice(context, context.resources.get(source, InputStream), min(length, MAX_PIECE_BYTES))

@@ -58,6 +58,17 @@ _READ = """
 SELECT index, kind, timestamp, data, payload_hash FROM oplog
 WHERE worker = $1 AND index >= $2 ORDER BY index LIMIT $3
 """
+# Lengths are known without reading what lies out of line; only the rows that are given are fetched as a whole.
+_READ_BOUNDED = """
+SELECT index, kind, timestamp, data, payload_hash FROM (
+    SELECT page.*, sum(octet_length(data)) OVER (ORDER BY index) - octet_length(data) AS before
+    FROM (
+        SELECT index, kind, timestamp, data, payload_hash FROM oplog
+        WHERE worker = $1 AND index >= $2 ORDER BY index LIMIT $3
+    ) AS page
+) AS summed
+WHERE before < $4 ORDER BY index
+"""
 
 _arguments_decoder = msgspec.msgpack.Decoder(list[str])
 _variables_decoder = msgspec.msgpack.Decoder(dict[str, str])
@@ -158,14 +169,26 @@ class PostgresOplogStore:
                 await self._drop_payloads_of_deleted(batch.number)
             raise
 
-    async def read(self, number: WorkerNumber, first: int, count: int) -> list[StoredEntry]:
-        """Up to `count` entries from index `first` on, in order."""
-        rows = await self._fetch(_READ, number, first, count)
+    async def read(
+        self, number: WorkerNumber, first: int, count: int, max_bytes: int | None = None
+    ) -> list[StoredEntry]:
+        """Up to `count` entries from index `first` on, in order.
+
+        With `max_bytes` the page ends behind the entry that reaches so many bytes of data; it has at least one.
+        """
+        if max_bytes is None:
+            rows = await self._fetch(_READ, number, first, count)
+        else:
+            rows = await self._fetch(_READ_BOUNDED, number, first, count, max_bytes)
         entries: list[StoredEntry] = []
+        size = 0
         for index, kind, timestamp, data, payload_hash in rows:
             if payload_hash is not None:
                 data = await self._blobs.get(worker_namespace(number), payload_hash)
             entries.append(StoredEntry(index, kind, timestamp, data))
+            size += len(data)
+            if max_bytes is not None and size >= max_bytes:
+                break
         return entries
 
     async def list_workers(self, component_id: ComponentId, after: WorkerNumber | None, count: int) -> WorkerPage:

@@ -109,6 +109,7 @@ class Fiber:
         """Awaited on the loop each time the guest is about to leave it: it has run for longer than a slice, or will."""
         self.in_pool = False
         self.bulk = False
+        self.heavy = False
         self.host_calls = 0
         self._closed = False
         self._polling = False
@@ -197,6 +198,7 @@ class Fiber:
 
     def begin(self, future: int, owned_arguments: Sequence[int]) -> None:
         """A call has been made and waits to be polled."""
+        self.heavy = False
         STORES[self._context] = self
         self._future = future
         self._owned_arguments = owned_arguments
@@ -212,7 +214,7 @@ class Fiber:
 
     def run_slice(self) -> bool:
         """Poll on this thread until the guest is done (True), waits or has used up its slice."""
-        if self.bulk:
+        if self.bulk or self.heavy:
             self.host_calls = 0  # which makes `run` go to the pool
             return False
         engine = self.engine

@@ -30,7 +30,10 @@ class Handles(Protocol):
     """Turns resource handles into numbers and back, for one store."""
 
     bulk: bool
-    """Set when a long list of numbers has been lowered: wasmtime will take milliseconds to move it."""
+    """Set when a long list has been lowered: wasmtime will take milliseconds to move it."""
+
+    heavy: bool
+    """Set when a long list has been lifted, which took wasmtime milliseconds: this guest is likely to do it again."""
 
     def lift_handle(self, pointer: int, type: HandleType) -> int:
         """The number of a wasmtime_component_resource_any_t; an owned host resource leaves wasmtime's table."""
@@ -47,6 +50,9 @@ _S64, _S32, _S16, _S8 = view("q"), view("i"), view("h"), view("b")
 _F64, _F32 = view("d"), view("f")
 
 _BYTES_CHUNK = 2048  # values at a time: 64 KiB of values, so that the copy in between stays in the cache
+
+BULK = 1 << 15
+"""Values of a list that wasmtime moves in one or two milliseconds. Longer lists are moved beside the event loop."""
 
 BULK_CODES: dict[WitType, tuple[str, int]] = {
     Primitive.S8: ("b", 1),
@@ -116,6 +122,8 @@ def _bytes(word: int, handles: Handles) -> Value:
     size, data = WORDS[word + 1], WORDS[word + 2]
     if size <= _BYTES_CHUNK:
         return bytes(BYTES[data : data + 32 * size])[8::32]
+    if size > BULK:
+        handles.heavy = True
     step = 32 * _BYTES_CHUNK
     end = data + 32 * size
     return b"".join([bytes(BYTES[at : min(at + step, end)])[8::32] for at in range(data, end, step)])
@@ -130,8 +138,10 @@ def _list(type: ListType) -> Lift:
     element = compile_lift(type.element)
 
     def lift(word: int, handles: Handles) -> Value:
-        base = WORDS[word + 2] >> 3
-        return [element(at, handles) for at in range(base, base + 4 * WORDS[word + 1], 4)]
+        base, count = WORDS[word + 2] >> 3, WORDS[word + 1]
+        if count > BULK:
+            handles.heavy = True
+        return [element(at, handles) for at in range(base, base + 4 * count, 4)]
 
     return lift
 
@@ -143,6 +153,8 @@ def _numbers(code: str, size: int) -> Lift:
         count = WORDS[word + 1]
         if not count:
             return []
+        if count > BULK:
+            handles.heavy = True
         first = (WORDS[word + 2] + 8) // size
         return items[first : first + (count - 1) * step + 1 : step].tolist()
 

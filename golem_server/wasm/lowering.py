@@ -29,7 +29,7 @@ from golem_server.model.types import (
     WitType,
 )
 from golem_server.wasm.errors import ValueMismatch
-from golem_server.wasm.lifting import BULK_CODES, Handles
+from golem_server.wasm.lifting import BULK, BULK_CODES, Handles
 from golem_server.wasm.native import (
     BYTES,
     EMPTY_VALUE,
@@ -82,9 +82,6 @@ _INTEGERS: dict[Primitive, tuple[int, int, int]] = {
 
 _BYTES_CHUNK = 2048  # values at a time, see lifting
 _BYTES_TEMPLATE = (bytes([_U8]) + bytes(31)) * _BYTES_CHUNK
-
-_BULK = 1 << 15
-"""From so many values on a list is `bulk`: about a millisecond of wasmtime's time."""
 
 _SEQUENCES = (list, tuple)
 _MISSING: Any = object()
@@ -246,7 +243,7 @@ def _lower_bytes(value: Value, word: int, handles: Handles) -> None:
     if not isinstance(value, bytes):
         value = _to_bytes(value)
     size = len(value)
-    if size >= _BULK:
+    if size > BULK:
         handles.bulk = True
     list_new_uninit((word + 1) << 3, size)
     data = WORDS[word + 2]
@@ -276,7 +273,7 @@ def _to_bytes(value: Value) -> bytes:
 
 def _new_list(word: int, count: int, handles: Handles) -> int:
     """Make the value a list of empty values; gives the word index of its first."""
-    if count >= _BULK:
+    if count > BULK:
         handles.bulk = True
     list_new_uninit((word + 1) << 3, count)
     data = WORDS[word + 2]

@@ -271,6 +271,9 @@ async def abandon(executor: Executor) -> None:
     for task in [*executor._background, *tasks]:  # pyright: ignore[reportPrivateUsage]
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+    # A write that the database has already been sent may still win, but not after the next executor has looked.
+    for worker in executor._workers.values():  # pyright: ignore[reportPrivateUsage]
+        await worker.oplog.settle()
 
 
 def invocation(function: str, parameters: Iterable[Value] = (), key: str | None = None) -> Invocation:

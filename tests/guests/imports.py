@@ -231,6 +231,16 @@ FILESYSTEM = Interface(
         '(field "status-change-timestamp" (option $datetime)))',
     },
     {
+        "[method]descriptor.read-via-stream": (
+            '(param "self" (borrow $descriptor)) (param "offset" u64) '
+            "(result (result (own $input-stream) (error $error-code)))",
+            "(param i32 i64 i32)",
+        ),
+        "[method]descriptor.write-via-stream": (
+            '(param "self" (borrow $descriptor)) (param "offset" u64) '
+            "(result (result (own $output-stream) (error $error-code)))",
+            "(param i32 i64 i32)",
+        ),
         "[method]descriptor.append-via-stream": (
             '(param "self" (borrow $descriptor)) (result (result (own $output-stream) (error $error-code)))',
             "(param i32 i32)",
@@ -245,7 +255,7 @@ FILESYSTEM = Interface(
             "(param i32 i32 i32 i32 i32 i32 i32)",
         ),
     },
-    uses=("streams.output-stream", "wall-clock.datetime"),
+    uses=("streams.input-stream", "streams.output-stream", "wall-clock.datetime"),
 )
 
 PREOPENS = Interface(

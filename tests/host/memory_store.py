@@ -51,9 +51,18 @@ class MemoryOplogStore:
         self._workers[batch.number] = StoredWorker(number=row.number, worker=row.worker, columns=batch.columns)
         self.batches += 1
 
-    async def read(self, number: WorkerNumber, first: int, count: int) -> list[StoredEntry]:
-        """Up to `count` entries from index `first` on."""
-        return self._entries[number][first - 1 : first - 1 + count]
+    async def read(
+        self, number: WorkerNumber, first: int, count: int, max_bytes: int | None = None
+    ) -> list[StoredEntry]:
+        """Up to `count` entries from index `first` on, or until they have so many bytes."""
+        page: list[StoredEntry] = []
+        size = 0
+        for entry in self._entries[number][first - 1 : first - 1 + count]:
+            page.append(entry)
+            size += len(entry.data)
+            if max_bytes is not None and size >= max_bytes:
+                break
+        return page
 
     async def list_workers(self, component_id: ComponentId, after: WorkerNumber | None, count: int) -> WorkerPage:
         """A component's workers in the order of their numbers."""

@@ -33,15 +33,15 @@ async def test_a_file_gives_back_what_was_written(guest: FilesystemGuest) -> Non
     assert (guest.folder / "a.txt").read_bytes() == b"hello\0\0\0y!"
 
 
-async def test_one_call_moves_at_most_a_mebibyte(guest: FilesystemGuest) -> None:
+async def test_one_call_moves_only_so_much(guest: FilesystemGuest) -> None:
     file = await guest.open("big", "create")
     content = os.urandom(3 << 19)
     assert await guest.get("write", file, content, 0) == 1 << 20
     assert await guest.get("write", file, content[1 << 20 :], 1 << 20) == 1 << 19
     first, _ = await guest.get("read", file, 2**64 - 1, 0)
-    assert first == content[: 1 << 20]
+    assert first == content[: 256 << 10]
     output = await guest.get("write-via-stream", file, 0)
-    assert await guest.stream("output-stream.check-write", output) == ("ok", 1 << 20)
+    assert await guest.stream("output-stream.check-write", output) == ("ok", 32 << 10)
     with pytest.raises(GuestError, match="check-write permits"):
         await guest.stream("output-stream.write", output, bytes((1 << 20) + 1))
 

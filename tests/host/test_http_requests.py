@@ -134,7 +134,7 @@ async def test_a_guest_cannot_write_ahead_of_a_server_that_does_not_read(tmp_pat
         future = await guest.handle(request)
         _, stream = await guest.call("[method]outgoing-body.write", body)
         written = 0
-        piece = b"\n" * (64 << 10)
+        piece = b"\n" * (32 << 10)
         while written < 64 * MIB:
             _, room = await guest.stream("[method]output-stream.check-write", stream)
             if room < len(piece):

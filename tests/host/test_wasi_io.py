@@ -249,7 +249,7 @@ async def test_streams_are_read_with_bounded_lengths(tmp_path: Path) -> None:
     assert await worker.call(STREAMS, "[method]input-stream.blocking-read", handle, 2**64 - 1) == ("ok", b"f")
     assert await worker.call(STREAMS, "[method]input-stream.blocking-skip", handle, 2**64 - 1) == ("ok", 3)
     assert await worker.call(STREAMS, "[method]input-stream.blocking-read", handle, 1) == CLOSED
-    assert max(stream.lengths) == wasi_io.MAX_READ_BYTES
+    assert max(stream.lengths) == wasi_io.MAX_SKIP_BYTES
 
 
 async def test_splice_moves_what_is_at_hand_and_permitted(tmp_path: Path) -> None:
@@ -283,7 +283,7 @@ async def test_writes_that_wait_are_bounded(tmp_path: Path) -> None:
     for name, argument in [
         ("blocking-write-and-flush", b"a" * 4097),
         ("blocking-write-zeroes-and-flush", 4097),
-        ("write-zeroes", wasi_io.MAX_READ_BYTES + 1),
+        ("write-zeroes", wasi_io.MAX_SKIP_BYTES + 1),
     ]:
         with pytest.raises(GuestError, match=name):
             await worker.call(STREAMS, method + name, handle, argument)

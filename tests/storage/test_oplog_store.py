@@ -272,3 +272,14 @@ async def test_any_oplog_is_read_back_as_it_was_written(
         assert await data_of(store, number) == written
     finally:
         await store.close()
+
+
+async def test_a_page_ends_where_it_has_enough_bytes(store: PostgresOplogStore) -> None:
+    number = await create(store)
+    sizes = [10, 30_000, 200_000, 5, 70_000, 20, 30]
+    await store.append(batch(number, 2, [bytes([size % 251]) * size for size in sizes]))
+    for limit, expected in ((1, 1), (10, 1), (11, 2), (30_010, 2), (30_011, 3), (10**9, 7)):
+        page = await store.read(number, 2, 100, limit)
+        assert [len(entry.data) for entry in page] == sizes[:expected], limit
+    assert len(await store.read(number, 2, 3, 10**9)) == 3
+    assert await store.read(number, 9, 100, 1) == []

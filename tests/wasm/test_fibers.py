@@ -15,7 +15,10 @@ from golem_server.model.errors import InternalBug
 from golem_server.wasm.engine import Engine
 from golem_server.wasm.errors import InstanceDead, NoSuchExport, Trap, TrapKind, UnknownImport, ValueMismatch
 from golem_server.wasm.instance import Limits
+from golem_server.wasm.lifting import BULK
 from tests.guests.busy import BUSY, NEEDS_MEMORY, STARTS_WITH_A_CALL
+from tests.guests.echo import MEMORY
+from tests.host.loop_turns import LoopTurns
 from tests.wasm.conftest import Guests, HostFunctions, raising, until
 
 LONG = 2_000_000_000  # turns of a loop: seconds
@@ -299,11 +302,47 @@ async def test_a_host_function_never_runs_in_a_pool_thread(guests: Guests) -> No
     assert [*threads, gate.thread] == [threading.get_ident()] * 2
 
 
+GIVING = f"""(component
+  (import "host" (instance $host (export "take" (func (param "content" (list u8))))))
+  {MEMORY}
+  (core func $take (canon lower (func $host "take") (memory $mem)))
+  (core module $module
+    (import "h" "take" (func $take (param i32 i32)))
+    (func (export "give") (param $size i32) (param $times i32)
+      (loop $again
+        (call $take (i32.const 0) (local.get $size))
+        (local.set $times (i32.sub (local.get $times) (i32.const 1)))
+        (br_if $again (local.get $times)))))
+  (core instance $i (instantiate $module (with "h" (instance (export "take" (func $take))))))
+  (func (export "give") (param "size" u32) (param "times" u32) (canon lift (core func $i "give"))))
+"""
+
+
+async def test_a_guest_that_gives_long_lists_is_moved_beside_the_loop(guests: Guests) -> None:
+    """The first list comes unforeseen; from then on the guest runs in the pool until its call is over."""
+    left, came_from_pool = 0, list[bool]()
+
+    def take(context: HostFunctions, content: bytes) -> None:
+        nonlocal left
+        assert len(content) == BULK + 1
+        came_from_pool.append(left > 0)
+        left = 0
+
+    async def leaving() -> None:
+        nonlocal left
+        left += 1
+
+    instance = await guests.start(GIVING, HostFunctions(take=take))
+    instance.before_pool = leaving
+    await instance.call(None, "give", [BULK + 1, 4])
+    assert came_from_pool[1:] == [True] * 3
+
+
 async def test_many_host_calls_leave_the_loop_free(guests: Guests) -> None:
     instance = await guests.start(BUSY, HostFunctions(add=add))
-    async with longest_stall() as stalls:
+    async with LoopTurns() as turns:
         assert await instance.call(None, "sum", [50_000]) == sum(range(50_000)) & 0xFFFFFFFF
-    assert stalls[0] < 0.05
+    assert turns.longest < 0.05
 
 
 async def test_cancelling_a_suspended_call_unwinds_guest_and_host(guests: Guests) -> None:
