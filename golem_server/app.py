@@ -17,8 +17,8 @@ from golem_server import __version__
 from golem_server.api.application import build_application
 from golem_server.api.services import ApiServices
 from golem_server.clock import SystemClock
-from golem_server.durable.context import GuestSettings
 from golem_server.durable.executor import Executor
+from golem_server.durable.guest_facts import GuestSettings
 from golem_server.durable.host_function import HostFunctions
 from golem_server.durable.ports import OplogStore, WorkerComponent
 from golem_server.durable.runtime import ExecutorSettings, Runtime

@@ -136,7 +136,7 @@ class Invocations:
         executor = services.executor
         resolved = executor.function_of_loaded(worker_id, function)
         if resolved is None:
-            resolved = (await executor.component_of(worker_id)).functions.resolve(function)
+            resolved = await executor.operations.function_of(worker_id, function)
         signature = self._signature(resolved)
         key, trace = _key_and_trace(headers)
         invocation = Invocation(

@@ -12,27 +12,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from types import CoroutineType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 from uuid import UUID
 
-from golem_server.clock import Clock
 from golem_server.durable.deferred import DeferredEffects
+from golem_server.durable.guest_facts import Facts, GuestFacts
+from golem_server.durable.identities import LIVE, Identity
 from golem_server.durable.keys import EffectKeys
-from golem_server.durable.oplog import WorkerOplog
+from golem_server.durable.oplog import UnwrittenOplog, WorkerOplog
 from golem_server.durable.printed_lines import PrintedLines
 from golem_server.durable.recorded_function import RecordedFunction
 from golem_server.durable.replay import ReplayCursor, describe
-from golem_server.durable.resources import ResourceTable
 from golem_server.durable.retry_policies import RetryPolicies
 from golem_server.durable.signals import PermanentFailure, RestartWorker, TransientFailure
 from golem_server.durable.spans import Spans
-from golem_server.durable.worker_services import WorkerServices
 from golem_server.model.errors import InternalBug, InvalidWorkerRequest, UnexpectedOplogEntry
-from golem_server.model.ids import WorkerId
 from golem_server.model.oplog import (
     BeginAtomicRegion,
     BeginRemoteWrite,
@@ -52,68 +49,31 @@ from golem_server.model.oplog import (
 from golem_server.model.status import in_regions
 from golem_server.model.types import Value
 
-ServiceT = TypeVar("ServiceT")
 EntryT = TypeVar("EntryT", bound=Entry)
 
 NOT_REPEATABLE = "Non-idempotent remote write operation was not completed, cannot retry"
 
 
-@dataclass(frozen=True, slots=True)
-class GuestSettings:
-    """How guests are treated. Durations in seconds."""
-
-    suspend_after: float = 10.0
-    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
-
-
-class WorkerContext:
+class WorkerContext(GuestFacts):
     """The state of one loaded instance, as its host functions see and change it.
 
-    - `worker_id`, `component_revision`, `environment_id`, `account_id`, `arguments`, `environment`, `config`: facts
-      about the worker; `environment` holds the guest's variables as given at creation and by the component, without
-      Golem's own, `config` its configuration variables;
-    - `clock`: the only time;
-    - `resources`: what the guest's handles stand for;
-    - `files`: the worker's folder, empty at each start (replay writes it again);
-    - `workers`: promises and other workers;
+    Besides the facts (`GuestFacts`):
+
     - `spans`: the trace of the running invocation;
     - `retries`: what its retry policies say;
-    - `local`: state of host modules, by a key of theirs, gone with the instance;
     - `keys`: idempotency keys; `deferred`: effects that are due before the next remote write.
     """
 
     def __init__(
         self,
         *,
-        worker_id: WorkerId,
-        component_revision: int,
-        environment_id: UUID,
-        account_id: UUID,
-        arguments: list[str],
-        environment: dict[str, str],
-        config: dict[str, str],
-        clock: Clock,
         oplog: WorkerOplog,
         cursor: ReplayCursor | None,
-        files: Path,
-        workers: WorkerServices,
-        services: Mapping[type[Any], Any],
-        settings: GuestSettings,
+        identities: Sequence[Identity] = (),
+        **facts: Unpack[Facts],
     ) -> None:
-        self.worker_id = worker_id
-        self.component_revision = component_revision
-        self.environment_id = environment_id
-        self.account_id = account_id
-        self.arguments = arguments
-        self.environment = environment
-        self.config = config
-        self.clock = clock
+        super().__init__(**facts)
         self.oplog = oplog
-        self.files = files
-        self.workers = workers
-        self.settings = settings
-        self.resources = ResourceTable()
-        self.local: dict[Any, Any] = {}
         self.keys = EffectKeys(self)
         self.deferred = DeferredEffects()
         self.assume_idempotence = True
@@ -121,7 +81,6 @@ class WorkerContext:
         self.host_calls = 0
         self.on_log: Callable[[Log], None] | None = None
         self.on_live: Callable[[], None] | None = None
-        self._services = services
         self._cursor = cursor
         self._position = cursor.position if cursor is not None else oplog.last_index
         self._atomic_regions: list[int] = []
@@ -131,6 +90,8 @@ class WorkerContext:
         self._noted: deque[tuple[Entry, Callable[[Any], bool]]] = deque()
         self.spans = Spans(self)
         self.retries = RetryPolicies(self)
+        self._identities = deque(identities)
+        self._become(self._position)
         if cursor is not None and cursor.finished:
             self._go_live()
 
@@ -177,25 +138,6 @@ class WorkerContext:
     def current_function(self) -> str:
         """The function of the running invocation, empty outside of one."""
         return "" if self.spans.invocation is None else self.spans.invocation.function
-
-    def service(self, kind: type[ServiceT]) -> ServiceT:
-        """A service that app.py gave to all workers, by its class."""
-        found = self._services.get(kind)
-        if not isinstance(found, kind):
-            raise InternalBug(f"no service {kind.__name__} was given to the workers")
-        return found
-
-    def resource_dropped(self, number: int) -> None:
-        """The guest dropped the handle of a host resource (called by the wasm room)."""
-        self.resources.drop(number)
-
-    def now_ms(self) -> int:
-        """The time for an oplog entry."""
-        return self.clock.now_ns() // 1_000_000
-
-    def close(self) -> None:
-        """Give up whatever the instance holds outside, because the instance is given up."""
-        self.resources.close()
 
     def invocation_began(self, invocation: Invocation, started: int) -> None:
         """An invocation begins, live or in replay; `started` is the time of its entry."""
@@ -340,13 +282,30 @@ class WorkerContext:
 
     def _consumed(self, cursor: ReplayCursor) -> None:
         self._position = cursor.position
+        if self._identities and cursor.position >= self._identities[0].since:
+            self._become(cursor.position)
         if cursor.finished:
             self._go_live()
+
+    def _become(self, position: int) -> None:
+        while self._identities and position >= self._identities[0].since:
+            _, self.name, self.component_revision, self.environment = self._identities.popleft()
+
+    @contextmanager
+    def unrecorded(self) -> Generator[None]:
+        """While this is entered everything happens live, and nothing of it is written (for snapshots)."""
+        kept = self.oplog, self._cursor, self._position, self.current_key
+        self.oplog, self._cursor = UnwrittenOplog(self.oplog), None
+        try:
+            yield
+        finally:
+            self.oplog, self._cursor, self._position, self.current_key = kept
 
     def _go_live(self) -> None:
         if self._cursor is not None:
             self._printed = PrintedLines(self._cursor.trailing_logs())
             self._cursor = None
+            self._become(LIVE)
             if self.on_live is not None:
                 self.on_live()
 
@@ -537,7 +496,7 @@ class WorkerContext:
             return
         if index > self.oplog.last_index:
             raise PermanentFailure(f"Attempted to jump forward in oplog to index {index}")
-        if index < 1 or in_regions(self.oplog.status.skipped_regions, index):
+        if index < 1 or in_regions(self.oplog.status.replay_skips, index):
             raise PermanentFailure(f"Attempted to jump to a deleted region in oplog to index {index}")
         await self.oplog.jump(index + 1, self.now_ms())
         raise RestartWorker()

@@ -17,6 +17,7 @@ from typing import TypeVar
 from uuid import uuid4, uuid5
 
 from golem_server.durable.events import WorkerEvents
+from golem_server.durable.operations import Doors, Operations
 from golem_server.durable.ports import WorkerComponent
 from golem_server.durable.promises import Promises
 from golem_server.durable.rpc import WorkerCalls
@@ -81,6 +82,7 @@ class Executor(WorkerServices):
         self._background: set[asyncio.Task[None]] = set()
         self._lost: dict[WorkerId, None] = {}
         self._stopping = False
+        self.operations = Operations(runtime, Doors(self._workers.get, self._load, self._locked, self._in_background))
 
     # --- Life
 
@@ -188,9 +190,14 @@ class Executor(WorkerServices):
         return await self._runtime.components.revision(worker_id.component_id, stored.columns.component_revision)
 
     def function_of_loaded(self, worker_id: WorkerId, function: str) -> ResolvedFunction | None:
-        """The exported function of a worker that is in memory; None where it is not. Raises InvalidInput."""
+        """The exported function of a worker that is in memory and not about to change, else None.
+
+        Raises InvalidInput.
+        """
         worker = self._workers.get(worker_id)
-        return None if worker is None else worker.component.functions.resolve(function)
+        if worker is None or worker.status.has_pending_updates:
+            return None
+        return worker.component.functions.resolve(function)
 
     # --- Invocations
 

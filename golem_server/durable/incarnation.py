@@ -11,11 +11,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
+from golem_server.durable import snapshots
 from golem_server.durable.context import WorkerContext
+from golem_server.durable.identities import identities_of
 from golem_server.durable.oplog import WorkerOplog
 from golem_server.durable.ports import WorkerComponent
 from golem_server.durable.replay import History, ReplayCursor
 from golem_server.durable.runtime import Runtime
+from golem_server.durable.snapshots import SavedState
 from golem_server.durable.worker_services import WorkerServices
 from golem_server.model.errors import FailedToResumeWorker, UnexpectedOplogEntry
 from golem_server.model.function_names import IndexedResource, Operation, ResolvedFunction
@@ -65,7 +68,7 @@ class Incarnation:
         Raises Trap and whatever host functions raise.
         """
         linked = await self._runtime.link(self.component)
-        await asyncio.to_thread(_fresh_folder, self.context.files)
+        await _make_folder(self.context.files)
         self._instance = await Instance.create(linked, self.context, self._runtime.limits)
         self._runtime.metrics.worker_loaded()
 
@@ -86,6 +89,18 @@ class Incarnation:
             if context.current_key:
                 raise
             raise FailedToResumeWorker(context.worker_id, error.message) from error
+
+    async def save_state(self) -> SavedState:
+        """What the guest's save function gives. Raises SnapshotFailed, Trap and the like."""
+        assert self._instance is not None
+        return await snapshots.save(self._instance, self.context)
+
+    async def instantiate_from(self, state: SavedState) -> None:
+        """Build the instance and let it load a snapshot. Raises SnapshotFailed, Trap and the like."""
+        with self.context.unrecorded():
+            await self.instantiate()
+        assert self._instance is not None
+        await snapshots.load(self._instance, self.context, state)
 
     async def execute(self, invocation: Invocation) -> tuple[int, Value]:
         """Run an invocation live: its entry's index and its result, durable.
@@ -242,17 +257,26 @@ async def load(
     oplog: WorkerOplog,
     runtime: Runtime,
     services: WorkerServices,
-    caught_up: Callable[[History], None],
+    caught_up: Callable[[History, int], None],
 ) -> Incarnation:
     """A new incarnation with its instance built and its oplog ready to be replayed (see `Incarnation.replay`).
 
-    `caught_up` is called once, when replay has consumed the oplog and the worker is live: at once for a new worker,
-    else while its last invocation goes on.
+    The instance begins with a snapshot where the status names one. `caught_up` is called once, when replay has consumed
+    the oplog and the worker is live, with the index of the last entry consumed: at once for a new worker, else while
+    its last invocation goes on.
     """
+    status = oplog.status
+    snapshot = status.replay_snapshot
     cursor = ReplayCursor(
-        runtime.store, oplog.number, first=2, target=oplog.committed_index, skipped=oplog.status.skipped_regions
+        runtime.store,
+        oplog.number,
+        first=2,
+        target=oplog.committed_index,
+        skipped=status.skipped_regions,
+        snapshot=snapshot,
     )
     began = runtime.clock.monotonic()
+    identities = await identities_of(worker, status, component, runtime.components)
     await cursor.load()
     context = WorkerContext(
         worker_id=worker.worker_id,
@@ -260,8 +284,7 @@ async def load(
         environment_id=worker.environment_id,
         account_id=worker.created_by,
         arguments=worker.arguments,
-        # The worker's variables come first and win.
-        environment={**worker.environment, **component.environment, **worker.environment},
+        environment=identities[0].environment,
         config=worker.config,
         clock=runtime.clock,
         oplog=oplog,
@@ -270,20 +293,24 @@ async def load(
         workers=services,
         services=runtime.services,
         settings=runtime.settings.guest,
+        identities=identities,
     )
     incarnation = Incarnation(context, component, runtime)
 
     def live() -> None:
         runtime.metrics.replayed(cursor.position, runtime.clock.monotonic() - began)
-        caught_up(cursor.history)
+        caught_up(cursor.history, context.position)
 
     try:
-        if context.is_live:
-            await incarnation.instantiate()
-            live()
-        else:
+        was_live = context.is_live
+        if not was_live:
             context.on_live = live
+        if snapshot:
+            await incarnation.instantiate_from(await snapshots.stored_state(runtime.store, oplog.number, snapshot))
+        else:
             await incarnation.instantiate()
+        if was_live:
+            live()
     except BaseException:
         incarnation.close()
         raise
@@ -306,6 +333,16 @@ def same_value(recorded: Value, result: Value) -> bool:
 
 def _resource_name(function: str) -> str:
     return function.rpartition("]")[2].partition(".")[0]
+
+
+async def _make_folder(folder: Path) -> None:
+    made = asyncio.ensure_future(asyncio.to_thread(_fresh_folder, folder))
+    try:
+        await asyncio.shield(made)
+    except asyncio.CancelledError:
+        # The thread goes on; the next instance must not meet it in the same folder.
+        await asyncio.wait({made})
+        raise
 
 
 def _fresh_folder(folder: Path) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from golem_server.durable.ports import OplogStore
 from golem_server.durable.replay import fold_oplog
+from golem_server.model.errors import InvalidWorkerRequest
 from golem_server.model.ids import WorkerNumber
 from golem_server.model.oplog import EncodedEntry, Entry, Jump, Region, Revert, encode_entry
 from golem_server.model.status import StatusRecord, merge_region
@@ -145,6 +146,27 @@ class WorkerOplog:
             raise
         finally:
             self._flight = None
+
+
+class UnwrittenOplog(WorkerOplog):
+    """Stands in for a worker's oplog while nothing is recorded: what is appended is forgotten."""
+
+    def __init__(self, oplog: WorkerOplog) -> None:
+        super().__init__(oplog._store, oplog.number, oplog.status, oplog.wake_at)
+
+    def append(self, entry: Entry) -> int:
+        """Write nothing. The index is that of the last entry there is."""
+        return self.status.last_index
+
+    async def jump(self, start: int, timestamp: int) -> None:
+        """There is nothing to go back in. Raises InvalidWorkerRequest."""
+        raise InvalidWorkerRequest("a worker cannot jump while its snapshot is saved or loaded")
+
+    async def commit(self) -> None:
+        """Nothing waits."""
+
+    def commit_soon(self) -> None:
+        """Nothing waits."""
 
 
 def _retrieve(flight: asyncio.Future[None]) -> None:

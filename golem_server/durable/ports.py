@@ -23,6 +23,21 @@ class OplogStore(Protocol):
         """Write the worker's row and entry 1 together. Raises WorkerAlreadyExists."""
         ...
 
+    async def fork_worker(
+        self,
+        source: WorkerNumber,
+        cut_off: int,
+        worker: NewWorker,
+        create: EncodedEntry,
+        tail: Sequence[EncodedEntry],
+        columns: StatusColumns,
+    ) -> WorkerNumber:
+        """Write a worker whose oplog is `create`, entries 2 to `cut_off` of the source, and `tail`. All or nothing.
+
+        Raises WorkerAlreadyExists, and WorkerNotFound if the source is gone.
+        """
+        ...
+
     async def find_worker(self, worker_id: WorkerId) -> StoredWorker | None:
         """The worker's row, or None."""
         ...

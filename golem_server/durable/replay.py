@@ -7,7 +7,7 @@ chunks; within a chunk everything is at hand without waiting, which is what make
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
@@ -53,7 +53,7 @@ EntryT = TypeVar("EntryT", bound=Entry)
 _Matcher: TypeAlias = Callable[[Entry], bool]
 
 _HINTS = frozenset(kind for kind, entry in ENTRY_TYPES.items() if entry.hint)
-_OF_INVOCATIONS = frozenset(
+OF_INVOCATIONS = frozenset(
     {PendingInvocation.kind, CancelPendingInvocation.kind, InvocationStarted.kind, InvocationFinished.kind}
 )
 _REMOTE_WRITES = frozenset({4, 5, 6})
@@ -111,12 +111,20 @@ class _Begun:
 class ReplayCursor:
     """Walks over the entries `first`..`target` that replay consumes.
 
-    `position` is the index of the entry consumed last. `finished` is exact whenever no chunk has to be read, and
-    `load` reads the next one.
+    With a `snapshot`, the index of the entry that holds one, it consumes only what follows; the entries before are read
+    for the history of invocations alone. `position` is the index of the entry consumed last. `finished` is exact
+    whenever no chunk has to be read, and `load` reads the next one.
     """
 
     def __init__(
-        self, store: OplogStore, number: WorkerNumber, *, first: int, target: int, skipped: Sequence[Region]
+        self,
+        store: OplogStore,
+        number: WorkerNumber,
+        *,
+        first: int,
+        target: int,
+        skipped: Sequence[Region],
+        snapshot: int = 0,
     ) -> None:
         self._store = store
         self._number = number
@@ -126,8 +134,9 @@ class ReplayCursor:
         self._entries: list[StoredEntry] = []
         self._next = 0
         self._bytes = 0
-        self.position = first - 1
         self._left_out: set[int | str] = set()
+        self._snapshot = snapshot
+        self.position = max(first - 1, snapshot)
         self._trailing_logs: Counter[tuple[int, str, str]] = Counter()
         self.history = History()
 
@@ -317,8 +326,10 @@ class ReplayCursor:
         for stored in chunk:
             dropped = bool(self._skipped) and _is_within(self._skipped, stored.index)
             dropped = dropped or (bool(self._left_out) and self._belongs_to_left_out(stored))
-            if stored.kind in _OF_INVOCATIONS:
+            if stored.kind in OF_INVOCATIONS:
                 self.history.add(stored.index, decode_entry(stored.kind, stored.data), dropped)
+            if stored.index <= self._snapshot:
+                continue
             if stored.kind in _HINTS:
                 if stored.kind == Log.kind:
                     self._remember_log(stored)
@@ -344,16 +355,23 @@ def _is_within(regions: list[Region], index: int) -> bool:
     return bool(regions) and regions[0].start <= index
 
 
+async def entries_up_to(store: OplogStore, number: WorkerNumber, target: int) -> AsyncGenerator[list[StoredEntry]]:
+    """All entries from index 1 to `target`, in chunks."""
+    last = 0
+    while last < target:
+        chunk = await store.read(number, last + 1, min(CHUNK_ENTRIES, target - last), CHUNK_BYTES)
+        if not chunk:
+            raise InternalBug(f"oplog of worker {number} ends before index {target}")
+        yield chunk
+        last = chunk[-1].index
+
+
 async def fold_oplog(
     store: OplogStore, number: WorkerNumber, target: int, skipped: Sequence[Region], deleted: Sequence[Region]
 ) -> StatusRecord:
     """The status record, computed from entry 1 to `target`: for when a region has changed what counts."""
     record = StatusRecord()
-    while record.last_index < target:
-        first = record.last_index + 1
-        chunk = await store.read(number, first, min(CHUNK_ENTRIES, target - first + 1), CHUNK_BYTES)
-        if not chunk:
-            raise InternalBug(f"oplog of worker {number} ends before index {target}")
+    async for chunk in entries_up_to(store, number, target):
         for stored in chunk:
             fold_next(record, stored.index, decode_entry(stored.kind, stored.data), skipped, deleted)
     return record

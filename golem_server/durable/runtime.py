@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from golem_server.clock import Clock
-from golem_server.durable.context import GuestSettings
+from golem_server.durable.guest_facts import GuestSettings
 from golem_server.durable.ports import ComponentSource, OplogStore, PromiseStore, ScheduleStore, WorkerComponent
 from golem_server.durable.virtual_functions import VirtualFunction
 from golem_server.model.trace import RandomIds

@@ -21,11 +21,12 @@ class WorkerClosed(Exception):
 
 
 class StopKind(enum.Enum):
-    """Why a worker is told to stop. `LOST`: its oplog cannot be written any more."""
+    """Why a worker is told to stop. `LOST`: its oplog cannot be written any more. `REVERT`: its end is cut off."""
 
     INTERRUPT = "interrupt"
     RESTART = "restart"
     DELETE = "delete"
+    REVERT = "revert"
     SHUTDOWN = "shutdown"
     LOST = "lost"
 
@@ -36,6 +37,8 @@ def error_for_waiters(kind: StopKind) -> GolemError:
         return WorkerDeleted()
     if kind is StopKind.SHUTDOWN:
         return Unavailable("The server is shutting down; try again with the same idempotency key")
+    if kind is StopKind.REVERT:
+        return WorkerInterrupted("The worker was reverted")
     return WorkerInterrupted()
 
 

@@ -13,17 +13,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from typing import Protocol
 
+from golem_server.durable.failures import write_failure
 from golem_server.durable.incarnation import Incarnation, load
 from golem_server.durable.oplog import WorkerOplog
 from golem_server.durable.ports import WorkerComponent
 from golem_server.durable.replay import History, describe
-from golem_server.durable.retry import classify, verdict_on
 from golem_server.durable.runtime import Runtime
 from golem_server.durable.signals import GuestExit, RestartWorker, SuspendWorker
 from golem_server.durable.spans import with_trace
 from golem_server.durable.stopping import StopKind, WorkerClosed, error_for_waiters, refuse_if_ended
+from golem_server.durable.updates import WorkerUpdates
+from golem_server.durable.waiters import StoredResult, Waiters
+from golem_server.durable.worker_owner import WorkerOwner
 from golem_server.durable.worker_services import WorkerServices
 from golem_server.model.errors import (
     FailedToResumeWorker,
@@ -39,8 +41,6 @@ from golem_server.model.errors import (
 )
 from golem_server.model.oplog import (
     CancelPendingInvocation,
-    Error,
-    ErrorKind,
     Exited,
     Interrupted,
     Invocation,
@@ -55,26 +55,6 @@ from golem_server.model.workers import StoredWorker, WorkerStatus
 from golem_server.telemetry import InvocationOutcome
 
 log = logging.getLogger(__name__)
-
-
-class WorkerOwner(Protocol):
-    """What a worker tells its executor."""
-
-    def worker_closed(self, worker: Worker) -> None:
-        """The worker has left memory; a new object must be made for it."""
-        ...
-
-    def worker_suspended(self, worker: Worker, wake_at: int | None) -> None:
-        """The worker waits until `wake_at` (milliseconds since the epoch) or for a promise."""
-        ...
-
-    def worker_idle(self, worker: Worker) -> None:
-        """The worker has nothing to do at present."""
-        ...
-
-    def worker_lost_store(self, worker: Worker, error: Unavailable) -> None:
-        """The store was away, or another owner wrote the oplog: what is in memory was given up."""
-        ...
 
 
 class Worker:
@@ -103,7 +83,7 @@ class Worker:
         self._incarnation: Incarnation | None = None
         self._queue: deque[Invocation] = deque()
         self._queued: set[str] = set()
-        self._waiters: dict[str, list[asyncio.Future[Value]]] = {}
+        self._waiters = Waiters()
         self._results: dict[str, int] = {}
         self._results_known = False
         self._task: asyncio.Task[None] | None = None
@@ -111,7 +91,7 @@ class Worker:
         self._stop: StopKind | None = None
         self._heeded: StopKind | None = None
         self._stopped: asyncio.Future[StopKind | None] | None = None
-        self._starting: list[asyncio.Future[None]] = []
+        self._updates = WorkerUpdates(self.id.component_id, self.oplog, runtime.components, self._now)
         self._users = 0
 
     # --- What others see
@@ -134,7 +114,7 @@ class Worker:
     @property
     def may_unload(self) -> bool:
         """Whether nobody would notice if it left memory."""
-        return self._task is None and not self._waiters and not self._users and not self.closed
+        return self._task is None and not self._waiters.any_for_results and not self._users and not self.closed
 
     async def idle(self) -> None:
         """Return when its task has ended."""
@@ -167,7 +147,7 @@ class Worker:
         if key in self._queued or key == self.status.current_idempotency_key:
             self._ensure_task()
             if wait:
-                return await self._wait_for(key)
+                return await self._result(key)
             if key in self._queued and not self._is_pending(key):
                 # Its first caller only waits in memory; this one is promised that it will run.
                 self.oplog.append(PendingInvocation(timestamp=self._now(), invocation=invocation))
@@ -182,7 +162,7 @@ class Worker:
         self._queued.add(key)
         self._ensure_task()
         if wait:
-            return await self._wait_for(key)
+            return await self._result(key)
         await self._commit_for_caller()
         return None
 
@@ -193,8 +173,7 @@ class Worker:
         refuse_if_ended(self.status)
         if self._incarnation is not None and self._results_known:
             return
-        started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._starting.append(started)
+        started = self._waiters.start()
         self._ensure_task()
         await started
 
@@ -206,6 +185,43 @@ class Worker:
             self.oplog.wake_at = 0
         if status not in (WorkerStatus.FAILED, WorkerStatus.EXITED):
             self._ensure_task()
+
+    async def update(self, target: int, *, automatic: bool, wake: bool) -> None:
+        """Ask for an update to another revision; returns when the wish is durable. Without `wake` nothing is started.
+
+        Raises InvalidWorkerRequest.
+        """
+        if self.closed:
+            raise WorkerClosed
+        if not automatic:
+            invocation = self._updates.request_manual(target)
+            self._queue.append(invocation)
+            self._queued.add(invocation.idempotency_key)
+        elif not self._updates.request_automatic(target):
+            return
+        self._users += 1
+        try:
+            await self._commit_for_caller()
+        finally:
+            self._users -= 1
+        if wake and automatic:
+            self._restart_soon()
+        elif wake:
+            self.wake()
+
+    def _restart_soon(self) -> None:
+        """Build the instance anew, once whoever runs now waits for something; nobody who waits for the worker fails."""
+        task = self._task
+        if task is None:
+            self.wake()
+        elif self._stop is None and self._heeded is None:
+            self._stop = StopKind.RESTART
+            # A guest may ask this of its own worker: its call is recorded before it ends.
+            asyncio.get_running_loop().call_soon(self._cancel_for_restart, task)
+
+    def _cancel_for_restart(self, task: asyncio.Task[None]) -> None:
+        if self._begun and self._stop is StopKind.RESTART and self._task is task:
+            task.cancel()
 
     async def interrupt(self, kind: StopKind) -> None:
         """Stop the worker and return when it has stopped and its oplog says so."""
@@ -227,15 +243,17 @@ class Worker:
 
     async def cancel_pending(self, key: str) -> bool:
         """Take an invocation out of the queue. False if it is not there (any more)."""
-        queued = next((invocation for invocation in self._queue if invocation.idempotency_key == key), None)
+        if self.closed:
+            raise WorkerClosed
+        queued = next((item for item in self._queue if item.idempotency_key == key), None)
         if queued is not None:
             self._queue.remove(queued)
             self._queued.discard(key)
         elif not self._is_pending(key):
             return False
         self.oplog.append(CancelPendingInvocation(timestamp=self._now(), idempotency_key=key))
-        await self.oplog.commit()
-        self._fail(key, WorkerInterrupted("Invocation cancelled"))
+        await self._commit_for_caller()
+        self._waiters.fail(key, WorkerInterrupted("Invocation cancelled"))
         return True
 
     async def has_answer(self, key: str) -> bool:
@@ -292,13 +310,16 @@ class Worker:
     async def _work(self) -> bool:
         """Load if needed and run what is queued; True when there is nothing more to do."""
         try:
-            if self._incarnation is None:
-                await self._load()
-            while self._queue:
+            if self._incarnation is None and not await self._load():
+                return False
+            while not self._updates.is_due:
+                if not self._queue:
+                    return True
                 await self._execute(self._queue[0])
                 if self._incarnation is None:
                     return False
-            return True
+            self._drop_instance()
+            return False
         except SuspendWorker as suspension:
             return await self._suspend(suspension)
         except RestartWorker:
@@ -318,19 +339,26 @@ class Worker:
 
     # --- Loading and running
 
-    async def _load(self) -> None:
-        """Replay the oplog; an invocation that was not finished goes on live."""
-        runtime = self._runtime
+    async def _load(self) -> bool:
+        """Replay the oplog; an invocation that was not finished goes on live. False where an update failed in it."""
         # What was still buffered when the last incarnation ended has happened: replay must see it.
         await self.oplog.commit()
-        revision = self.status.component_revision
-        if self.component.revision != revision:
-            self.component = await runtime.components.revision(self.id.component_id, revision)
-        incarnation = await load(self.created, self.component, self.oplog, runtime, self._services, self._caught_up)
-        self._incarnation = incarnation
-        await incarnation.replay(self._publish)
+        self.component = await self._updates.component_to_load(self.component)
+        try:
+            self._incarnation = await load(
+                self.created, self.component, self.oplog, self._runtime, self._services, self._caught_up
+            )
+            await self._incarnation.replay(self._publish)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            if not self._updates.failed(error):
+                raise
+            self._drop_instance()
+            return False
+        return True
 
-    def _caught_up(self, history: History) -> None:
+    def _caught_up(self, history: History, position: int) -> None:
         """Replay is over: take over what it learned, and let those go on who waited for the start."""
         if not self._results_known:
             # Others may have been cancelled since the oplog was read.
@@ -340,7 +368,14 @@ class Worker:
             self._queued.update(invocation.idempotency_key for invocation in waiting)
             self._results = {**history.results, **self._results}
             self._results_known = True
-        self._settle_starting(None)
+            for key in self._waiters.keys:
+                # It came to its end, and was stopped before anybody was told.
+                if key in self._results:
+                    self._waiters.publish(key, StoredResult(self._results[key]))
+        self._updates.caught_up(self.component, position)
+        if self._updates.is_due:
+            self._restart_soon()
+        self._waiters.started()
 
     async def _execute(self, invocation: Invocation) -> None:
         """Run the first queued invocation."""
@@ -350,6 +385,10 @@ class Worker:
         self._queue.popleft()
         self._queued.discard(key)
         if key in self._results:
+            return
+        if invocation.update_to is not None:
+            await self._updates.save(incarnation, invocation)
+            self._drop_instance()
             return
         began = self._runtime.clock.monotonic()
         try:
@@ -362,7 +401,7 @@ class Worker:
             elif self._is_pending(key):
                 self.oplog.append(CancelPendingInvocation(timestamp=self._now(), idempotency_key=key))
                 await self.oplog.commit()
-            self._fail(key, error)
+            self._waiters.fail(key, error)
             return
         self._publish(key, index, result)
         self._runtime.metrics.invocation_ended(InvocationOutcome.COMPLETED, self._runtime.clock.monotonic() - began)
@@ -370,9 +409,7 @@ class Worker:
     def _publish(self, key: str, index: int, result: Value) -> None:
         """An invocation has its result, durably: tell those who wait for it."""
         self._results[key] = index
-        for waiter in self._waiters.pop(key, ()):
-            if not waiter.done():
-                waiter.set_result(result)
+        self._waiters.publish(key, result)
 
     # --- What can end a run
 
@@ -387,9 +424,9 @@ class Worker:
             self.oplog.append(Suspend(timestamp=self._now()))
             self.oplog.wake_at = suspension.wake_at
             await self.oplog.commit()
-        self._settle_starting(None)
+        self._waiters.started()
         self._owner.worker_suspended(self, suspension.wake_at)
-        if not self._waiters and not self._queue and not self._users:
+        if not self._waiters.any_for_results and not self._queue and not self._users:
             self._close()
         return True
 
@@ -399,14 +436,14 @@ class Worker:
         self._results.clear()
         self._results_known = False
         current = self.status.current_idempotency_key
-        for key in list(self._waiters):
+        for key in self._waiters.keys:
             if key != current and key not in self._queued:
-                self._fail(key, WorkerInterrupted("Jumping back in time"))
+                self._waiters.fail(key, WorkerInterrupted("Jumping back in time"))
 
     async def _exit(self) -> None:
         self.oplog.append(Exited(timestamp=self._now()))
         await self._commit_or_lose()
-        self._fail_all(WorkerExited())
+        self._waiters.fail_all(WorkerExited())
         self._close()
 
     async def _failed(self, error: Exception) -> bool:
@@ -416,31 +453,16 @@ class Worker:
             known = isinstance(error, GolemError)
             self._give_up(error if known else WorkerCreationFailed(self.id, str(error) or type(error).__name__))
             return True
-        context = incarnation.context
-        failure = classify(error)
-        if failure.kind is ErrorKind.UNKNOWN:
-            log.warning("host call of worker %s failed: %s", self.id, failure.message, exc_info=error)
-        verdict = verdict_on(context, failure, error)
-        self.oplog.append(
-            Error(
-                timestamp=self._now(),
-                error_kind=failure.kind,
-                message=failure.message,
-                retry_from=context.retry_point,
-                inside_atomic_region=context.inside_atomic_region,
-                retriable=verdict.delay is not None,
-                retry_policy_state=verdict.state,
-            )
-        )
+        failure, delay = write_failure(incarnation.context, error)
         self._drop_instance()
         if not await self._commit_or_lose():
             return True
-        if verdict.delay is not None:
-            await asyncio.sleep(verdict.delay)
+        if delay is not None:
+            await asyncio.sleep(delay)
             return False
         stderr = "".join(self.status.stderr)
         self._runtime.metrics.invocation_ended(InvocationOutcome.FAILED, 0.0)
-        self._fail_all(InvocationFailed(failure.message, stderr))
+        self._waiters.fail_all(InvocationFailed(failure.message, stderr))
         self._close()
         return True
 
@@ -455,9 +477,9 @@ class Worker:
             task.uncancel()
         self._stop = None
         was_running = self.status.status in (WorkerStatus.RUNNING, WorkerStatus.RETRYING, WorkerStatus.SUSPENDED)
+        self._heeded = kind
         self._drop_instance()
         await self.oplog.settle()
-        self._heeded = kind
         if kind is StopKind.RESTART:
             self._results_known = False
             self._command_done()
@@ -469,7 +491,7 @@ class Worker:
             self.oplog.append(Interrupted(timestamp=self._now()))
         if kind is not StopKind.DELETE:
             await self._commit_or_lose()
-        self._fail_all(error_for_waiters(kind))
+        self._waiters.fail_all(error_for_waiters(kind))
         self._close()
         return True
 
@@ -488,7 +510,7 @@ class Worker:
             return
         if kind is not StopKind.DELETE and not await self._commit_or_lose():
             raise self._store_failure()
-        self._fail_all(error_for_waiters(kind))
+        self._waiters.fail_all(error_for_waiters(kind))
         self._close()
 
     def _command_done(self) -> None:
@@ -520,13 +542,13 @@ class Worker:
 
     def _lose_store(self, error: Unavailable) -> None:
         """The oplog's end is unknown or another owner's: nothing in memory can be trusted any more."""
-        self._fail_all(error)
+        self._waiters.fail_all(error)
         self._close()
         self._owner.worker_lost_store(self, error)
 
     def _give_up(self, error: GolemError) -> None:
         """The worker cannot be started; its oplog stays as it is."""
-        self._fail_all(error)
+        self._waiters.fail_all(error)
         self._close()
 
     # --- Small things
@@ -535,10 +557,9 @@ class Worker:
         """Whether the oplog has the invocation in its queue."""
         return any(reference.idempotency_key == key for reference in self.status.pending)
 
-    async def _wait_for(self, key: str) -> Value:
-        waiter: asyncio.Future[Value] = asyncio.get_running_loop().create_future()
-        self._waiters.setdefault(key, []).append(waiter)
-        return await waiter
+    async def _result(self, key: str) -> Value:
+        result = await self._waiters.result(key)
+        return await self._stored_result(result.index) if isinstance(result, StoredResult) else result
 
     async def _stored_result(self, index: int) -> Value:
         (stored,) = await self._runtime.store.read(self.number, index, 1)
@@ -546,26 +567,6 @@ class Worker:
         if not isinstance(entry, InvocationFinished):
             raise UnexpectedOplogEntry("InvocationFinished", describe(entry))
         return entry.result
-
-    def _fail(self, key: str, error: BaseException) -> None:
-        for waiter in self._waiters.pop(key, ()):
-            if not waiter.done():
-                waiter.set_exception(error)
-
-    def _fail_all(self, error: BaseException) -> None:
-        self._settle_starting(error)
-        for key in list(self._waiters):
-            self._fail(key, error)
-
-    def _settle_starting(self, error: BaseException | None) -> None:
-        starting, self._starting = self._starting, []
-        for started in starting:
-            if started.done():
-                continue
-            if error is None:
-                started.set_result(None)
-            else:
-                started.set_exception(error)
 
     def _drop_instance(self) -> None:
         if self._incarnation is not None:

@@ -80,7 +80,7 @@ async def _after_back_pressure(context: WorkerContext) -> Value:
 @environment.unrecorded("get-environment")
 def get_environment(context: WorkerContext) -> Value:
     """The worker's variables, then Golem's own (reference: host-interfaces, section 3.1)."""
-    name = context.worker_id.name
+    name = context.name
     revision = str(context.component_revision)
     return [
         *((key, value) for key, value in context.environment.items() if key not in RESERVED_VARIABLES),

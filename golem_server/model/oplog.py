@@ -78,6 +78,7 @@ class Invocation(msgspec.Struct, array_like=True, frozen=True):
     `function` is the exported function's name as in the REST API (`ns:pkg/interface.{name}`), `parameters` its values.
     `invocation_context` is the stack of spans that it was called in, the innermost first; its own span has the id
     `span_id` and lies inside of them. Who asks for an invocation may leave the trace out: the worker then draws one.
+    `update_to` makes it no call but an update by snapshot to that revision, which waits its turn in the queue.
     """
 
     idempotency_key: str
@@ -87,6 +88,14 @@ class Invocation(msgspec.Struct, array_like=True, frozen=True):
     trace_states: list[str] = []
     invocation_context: list[SpanData] = []
     span_id: str = ""
+    update_to: int | None = None
+
+
+class ForkOrigin(msgspec.Struct, array_like=True, frozen=True):
+    """The name that a copied worker had up to an oplog index."""
+
+    name: str
+    up_to: int
 
 
 class Entry(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
@@ -98,7 +107,10 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
 
 
 class Create(Entry, frozen=True):
-    """Entry 1 of every oplog: the worker exists. Written by creation and fork; status Idle."""
+    """Entry 1 of every oplog: the worker exists. Written by creation and fork; status Idle.
+
+    `forks` are the origins of a copy, the oldest first.
+    """
 
     kind: ClassVar[int] = 1
     component_id: UUID
@@ -114,6 +126,7 @@ class Create(Entry, frozen=True):
     component_size: int = 0
     initial_memory_bytes: int = 0
     initial_active_plugins: list[UUID] = []
+    forks: list[ForkOrigin] = []
 
 
 class HostCall(Entry, frozen=True):
@@ -239,13 +252,17 @@ class PendingUpdate(Entry, frozen=True):
 
 
 class SuccessfulUpdate(Entry, frozen=True):
-    """The oldest pending update is in force."""
+    """The oldest pending update is in force.
+
+    `position` is the last entry that replay consumes under the revision before.
+    """
 
     kind: ClassVar[int] = 17
     hint: ClassVar[bool] = True
     target_revision: int
     new_component_size: int
     new_active_plugins: list[UUID] = []
+    position: int = 0
 
 
 class FailedUpdate(Entry, frozen=True):

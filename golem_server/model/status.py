@@ -26,6 +26,7 @@ from golem_server.model.oplog import (
     Exited,
     FailedUpdate,
     FilesystemStorageUsageUpdate,
+    ForkOrigin,
     GrowMemory,
     Interrupted,
     InvocationFinished,
@@ -62,12 +63,21 @@ class PendingReference(msgspec.Struct, array_like=True):
 
 
 class UpdateRecord(msgspec.Struct, array_like=True):
-    """An update that was asked for, and what became of it: `pending`, `successful` or `failed`."""
+    """An update that was asked for, and what became of it: `pending`, `successful` or `failed`.
+
+    `index` is that of the entry that says so. `key` is set while an update by snapshot waits in the queue of
+    invocations; `snapshot` while, and after, its snapshot is in the entry at `snapshot`. `position` of a successful one
+    is the last entry that replay consumes under the revision before.
+    """
 
     state: str
     timestamp: int
     target_revision: int
     details: str | None = None
+    index: int = 0
+    key: str | None = None
+    snapshot: int = 0
+    position: int = 0
 
 
 class OwnedResource(msgspec.Struct, array_like=True):
@@ -103,6 +113,34 @@ class StatusRecord(msgspec.Struct, omit_defaults=True):
     retry_states: dict[int, RetryState] = {}
     retry_since: dict[int, int] = {}
     persistence_level: int = PersistenceLevel.SMART
+    initial_revision: int = 0
+    snapshot_index: int = 0
+    forks: list[ForkOrigin] = []
+
+    @property
+    def pending_update(self) -> UpdateRecord | None:
+        """The update that comes next, before any other invocation; not one that still waits in the queue."""
+        for update in self.updates:
+            if update.state == "pending" and update.key is None:
+                return update
+        return None
+
+    @property
+    def has_pending_updates(self) -> bool:
+        """Whether any update is pending, also in the queue."""
+        return any(update.state == "pending" for update in self.updates)
+
+    @property
+    def replay_snapshot(self) -> int:
+        """The index of the entry whose snapshot replay begins with, that of a pending update included; 0 if none."""
+        pending = self.pending_update
+        return pending.snapshot if pending is not None and pending.snapshot else self.snapshot_index
+
+    @property
+    def replay_skips(self) -> list[Region]:
+        """Everything that replay leaves out: jumps, reverts, and what a snapshot stands for."""
+        snapshot = self.replay_snapshot
+        return merge_region(self.skipped_regions, Region(2, snapshot)) if snapshot else self.skipped_regions
 
     @property
     def retry_count(self) -> int:
@@ -175,6 +213,10 @@ def fold_next(
     record.last_index = index
     if isinstance(entry, InvocationStarted):
         record.pending = [item for item in record.pending if not _same(item, entry)]
+    elif isinstance(entry, PendingUpdate | FailedUpdate):
+        # It has had its turn, as an invocation that was started.
+        if not isinstance(entry, PendingUpdate) or entry.snapshot is not None:
+            _leave_queue(record, entry.target_revision)
     elif isinstance(entry, Jump):
         # What was jumped over stays so, also when the jump itself was reverted.
         record.skipped_regions = merge_region(record.skipped_regions, entry.jump)
@@ -209,6 +251,8 @@ def _create(record: StatusRecord, _index: int, entry: Create) -> None:
     record.component_revision = entry.component_revision
     record.component_size = entry.component_size
     record.memory_bytes = entry.initial_memory_bytes
+    record.initial_revision = entry.component_revision
+    record.forks = list(entry.forks)
 
 
 def _forget_failures(record: StatusRecord) -> None:
@@ -275,36 +319,73 @@ def _revert(record: StatusRecord, _index: int, entry: Revert) -> None:
 
 
 def _pending(record: StatusRecord, index: int, entry: PendingInvocation) -> None:
-    record.pending.append(PendingReference(entry.invocation.idempotency_key, index))
+    invocation = entry.invocation
+    record.pending.append(PendingReference(invocation.idempotency_key, index))
+    if invocation.update_to is not None:
+        record.updates.append(
+            UpdateRecord("pending", entry.timestamp, invocation.update_to, index=index, key=invocation.idempotency_key)
+        )
 
 
 def _cancel(record: StatusRecord, _index: int, entry: CancelPendingInvocation) -> None:
     record.pending = [item for item in record.pending if item.idempotency_key != entry.idempotency_key]
+    if record.updates:
+        record.updates = [update for update in record.updates if update.key != entry.idempotency_key]
 
 
-def _pending_update(record: StatusRecord, _index: int, entry: PendingUpdate) -> None:
-    record.updates.append(UpdateRecord("pending", entry.timestamp, entry.target_revision))
+def _pending_update(record: StatusRecord, index: int, entry: PendingUpdate) -> None:
+    snapshot = 0
+    if entry.snapshot is not None:
+        snapshot = index
+        _leave_queue(record, entry.target_revision)
+    record.updates.append(
+        UpdateRecord("pending", entry.timestamp, entry.target_revision, index=index, snapshot=snapshot)
+    )
     if record.status is WorkerStatus.FAILED:
         record.status = WorkerStatus.RETRYING
 
 
-def _pop_update(record: StatusRecord) -> None:
+def _leave_queue(record: StatusRecord, target_revision: int) -> bool:
+    """The first queued update to this revision has had its turn."""
     for position, update in enumerate(record.updates):
-        if update.state == "pending":
+        if update.key is not None and update.target_revision == target_revision:
             del record.updates[position]
-            return
+            record.pending = [item for item in record.pending if item.idempotency_key != update.key]
+            return True
+    return False
 
 
-def _successful_update(record: StatusRecord, _index: int, entry: SuccessfulUpdate) -> None:
-    _pop_update(record)
-    record.updates.append(UpdateRecord("successful", entry.timestamp, entry.target_revision))
+def _pop_update(record: StatusRecord, target_revision: int) -> UpdateRecord | None:
+    """The pending update that is over: one that had its turn, else one in the queue."""
+    for position, update in enumerate(record.updates):
+        if update.state == "pending" and update.key is None and update.target_revision == target_revision:
+            return record.updates.pop(position)
+    _leave_queue(record, target_revision)
+    return None
+
+
+def _successful_update(record: StatusRecord, index: int, entry: SuccessfulUpdate) -> None:
+    update = _pop_update(record, entry.target_revision)
+    snapshot = 0 if update is None else update.snapshot
+    record.updates.append(
+        UpdateRecord(
+            "successful",
+            entry.timestamp,
+            entry.target_revision,
+            index=index,
+            snapshot=snapshot,
+            position=entry.position,
+        )
+    )
     record.component_revision = entry.target_revision
     record.component_size = entry.new_component_size
+    if snapshot:
+        record.snapshot_index = snapshot
 
 
-def _failed_update(record: StatusRecord, _index: int, entry: FailedUpdate) -> None:
-    _pop_update(record)
-    record.updates.append(UpdateRecord("failed", entry.timestamp, entry.target_revision, entry.details))
+def _failed_update(record: StatusRecord, index: int, entry: FailedUpdate) -> None:
+    _pop_update(record, entry.target_revision)
+    record.updates.append(UpdateRecord("failed", entry.timestamp, entry.target_revision, entry.details, index=index))
 
 
 def _grow(record: StatusRecord, _index: int, entry: GrowMemory) -> None:

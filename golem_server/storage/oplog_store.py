@@ -6,7 +6,8 @@ above a threshold lives in the blob store, under the worker's own namespace, and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from golem_server.model.workers import (
 from golem_server.storage.blob_store import PostgresBlobStore, worker_namespace
 from golem_server.storage.database import Connection, Database
 from golem_server.storage.group_commit import GroupCommit, OnCommit, Row
+from golem_server.storage.worker_copies import copy_oplog
 
 if TYPE_CHECKING:
     Record = asyncpg.Record
@@ -113,31 +115,34 @@ class PostgresOplogStore:
 
     async def create_worker(self, worker: NewWorker, create: EncodedEntry, columns: StatusColumns) -> WorkerNumber:
         """Write the worker's row and entry 1 together; durable when it returns. Raises WorkerAlreadyExists."""
-        arguments = (
-            worker.worker_id.component_id,
-            worker.worker_id.name,
-            worker.environment_id,
-            worker.created_by,
-            worker.created_at,
-            _encoder.encode(worker.arguments),
-            _encoder.encode(worker.environment),
-            _encoder.encode(worker.config),
-            columns.status,
-            columns.last_index,
-            columns.component_revision,
-            columns.retry_count,
-            columns.pending_count,
-            columns.wake_at,
-            columns.record,
-            create.kind,
-            create.timestamp,
-            create.data,
-        )
+        async with self._creating(worker.worker_id) as connection:
+            return await _create(connection, worker, create, columns)
+
+    async def fork_worker(
+        self,
+        source: WorkerNumber,
+        cut_off: int,
+        worker: NewWorker,
+        create: EncodedEntry,
+        tail: Sequence[EncodedEntry],
+        columns: StatusColumns,
+    ) -> WorkerNumber:
+        """Write a worker whose oplog is `create`, entries 2 to `cut_off` of the source, and `tail`. All or nothing.
+
+        Raises WorkerAlreadyExists, and WorkerNotFound if the source is gone.
+        """
+        async with self._creating(worker.worker_id) as connection, connection.transaction():
+            number = await _create(connection, worker, create, columns)
+            await copy_oplog(connection, source, number, cut_off, tail)
+        return number
+
+    @asynccontextmanager
+    async def _creating(self, worker_id: WorkerId) -> AsyncGenerator[Connection]:
         try:
             async with self._database.connection() as connection:
-                return WorkerNumber(await connection.fetchval(_CREATE, *arguments))
+                yield connection
         except asyncpg.UniqueViolationError as error:
-            raise WorkerAlreadyExists(worker.worker_id) from error
+            raise WorkerAlreadyExists(worker_id) from error
 
     async def find_worker(self, worker_id: WorkerId) -> StoredWorker | None:
         """The worker's row, or None."""
@@ -235,6 +240,34 @@ class PostgresOplogStore:
 
     async def _fetch(self, query: str, *arguments: object) -> Sequence[Record]:
         return await self._database.run(lambda connection: connection.fetch(query, *arguments))
+
+
+async def _create(
+    connection: Connection, worker: NewWorker, create: EncodedEntry, columns: StatusColumns
+) -> WorkerNumber:
+    return WorkerNumber(
+        await connection.fetchval(
+            _CREATE,
+            worker.worker_id.component_id,
+            worker.worker_id.name,
+            worker.environment_id,
+            worker.created_by,
+            worker.created_at,
+            _encoder.encode(worker.arguments),
+            _encoder.encode(worker.environment),
+            _encoder.encode(worker.config),
+            columns.status,
+            columns.last_index,
+            columns.component_revision,
+            columns.retry_count,
+            columns.pending_count,
+            columns.wake_at,
+            columns.record,
+            create.kind,
+            create.timestamp,
+            create.data,
+        )
+    )
 
 
 def _is_storable(name: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,6 +41,21 @@ class KillingStore:
         """Create, which is a commit too."""
         commit = self._begin()
         number = await self._store.create_worker(worker, create, columns)
+        self._end(commit)
+        return number
+
+    async def fork_worker(
+        self,
+        source: WorkerNumber,
+        cut_off: int,
+        worker: NewWorker,
+        create: EncodedEntry,
+        tail: Sequence[EncodedEntry],
+        columns: StatusColumns,
+    ) -> WorkerNumber:
+        """Copy, which is a commit too."""
+        commit = self._begin()
+        number = await self._store.fork_worker(source, cut_off, worker, create, tail, columns)
         self._end(commit)
         return number
 

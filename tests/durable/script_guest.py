@@ -42,6 +42,7 @@ from tests.guests.imports import (
 
 RUN = "golem:it/script.{run}"
 HASH = "golem:it/script.{hash}"
+VERSION = "golem:it/script.{version}"
 
 STEPS = [
     "now",
@@ -263,7 +264,7 @@ _BODIES = {
 
 _CORE = """
   (data (i32.const 1024) "lines")
-  (global $hash (mut i64) (i64.const 0xcbf29ce484222325))
+  (global $hash (mut i64) (i64.const {seed}))
   (global $mark (mut i64) (i64.const 0))
   (global $region (mut i32) (i32.const 2048))
 
@@ -329,8 +330,70 @@ _CORE = """
 """
 
 
+@dataclass(frozen=True)
+class Revision:
+    """How a revision of the guest differs. Its state is the hash, and that is what a snapshot holds.
+
+    `seed` not 0 makes everything come out differently. `saves` and `loads` are the shape of the exports, `bytes` or
+    `record`, with `trap` or `refuse` behind it where they fail. Saving learns something random and prints.
+    """
+
+    number: int = 0
+    seed: int = 0
+    has_hash: bool = True
+    saves: str | None = None
+    loads: str | None = None
+
+
+_OPTIONS = "(memory (core memory $mem)) (realloc (core func $realloc))"
+
+
+def _snapshot_core(revision: Revision) -> str:
+    saves, loads = revision.saves or "", revision.loads or ""
+    parameters = "(param i32 i32 i32 i32)" if loads.startswith("record") else "(param i32 i32)"
+    return f"""
+      (data (i32.const 1040) "application/hash")
+      (data (i32.const 1060) "not this one")
+      (func (export "version") (result i32) (i32.const {revision.number}))
+      (func (export "save") (result i32)
+        {"unreachable" if saves.endswith("trap") else ""}
+        (drop (call $random.get-random-u64))
+        (call $line (call $stdout.get-stdout) (i32.const 99))
+        (i64.store (i32.const 3000) (global.get $hash))
+        (i32.store (i32.const 3008) (i32.const 3000)) (i32.store (i32.const 3012) (i32.const 8))
+        (i32.store (i32.const 3016) (i32.const 1040)) (i32.store (i32.const 3020) (i32.const 16))
+        (call $free-all)
+        (i32.const 3008))
+      (func (export "load") {parameters} (result i32)
+        {"unreachable" if loads.endswith("trap") else ""}
+        (drop (call $random.get-random-u64))
+        (global.set $hash (i64.load (local.get 0)))
+        (i32.store8 (i32.const 3024) (i32.const {int(loads.endswith("refuse"))}))
+        (i32.store (i32.const 3028) (i32.const 1060)) (i32.store (i32.const 3032) (i32.const 12))
+        (call $free-all)
+        (i32.const 3024))"""
+
+
+def _snapshot_exports(revision: Revision) -> str:
+    parts = ['(type $snapshot (record (field "payload" (list u8)) (field "mime-type" string)))']
+    for direction, shape in (("save", revision.saves), ("load", revision.loads)):
+        if shape is None:
+            continue
+        record = shape.startswith("record")
+        type = "$snapshot" if record else "(list u8)"
+        exported = '(export "snapshot" (type $snapshot)) ' if record else ""
+        version = "1.5.0" if record else "1.1.0"
+        signature = f"(result {type})" if direction == "save" else f'(param "state" {type}) (result $outcome)'
+        parts.append(
+            f"""(func ${direction} {signature} (canon lift (core func $i "{direction}") {_OPTIONS}))
+            (instance ${direction}-snapshot {exported}(export "{direction}" (func ${direction})))
+            (export "golem:api/{direction}-snapshot@{version}" (instance ${direction}-snapshot))"""
+        )
+    return "(type $outcome (result (error string)))\n" + "\n".join(parts)
+
+
 @cache
-def script_guest() -> bytes:
+def script_guest(revision: Revision = Revision()) -> bytes:
     """The component's binary."""
     declarations: list[str] = []
     lowered: list[str] = []
@@ -364,12 +427,17 @@ def script_guest() -> bytes:
         (import "memory" "memory" (memory 2))
         (import "memory" "free-all" (func $free-all))
         {WRITING}
-        {_CORE.replace("{steps}", steps)})
+        {_CORE.replace("{steps}", steps).replace("{seed}", str(0xCBF29CE484222325 ^ revision.seed))}
+        {_snapshot_core(revision)})
       (core instance $host {exports})
       (core instance $i (instantiate $module (with "host" (instance $host)) (with "memory" (instance $m))))
       (func $run (param "script" (list u8)) (result u64)
         (canon lift (core func $i "run") (memory (core memory $mem)) (realloc (core func $realloc))))
       (func $hash (result u64) (canon lift (core func $i "hash")))
-      (instance $exported (export "run" (func $run)) (export "hash" (func $hash)))
-      (export "golem:it/script" (instance $exported)))"""
+      (func $version (result u32) (canon lift (core func $i "version")))
+      (instance $exported
+        (export "run" (func $run)) {'(export "hash" (func $hash))' if revision.has_hash else ""}
+        (export "version" (func $version)))
+      (export "golem:it/script" (instance $exported))
+      {_snapshot_exports(revision)})"""
     return bytes(wasmtime.wat2wasm(text))

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from golem_server.clock import Clock
-from golem_server.durable.context import GuestSettings
+from golem_server.durable.guest_facts import GuestSettings
 from golem_server.durable.ports import OplogStore, PromiseStore
 from golem_server.durable.runtime import ExecutorSettings
 from golem_server.host.catalog import ALL
@@ -22,7 +22,7 @@ from golem_server.model.types import Value
 from golem_server.model.workers import WorkerStatus
 from golem_server.wasm.code_cache import CodeCache
 from golem_server.wasm.engine import Engine
-from tests.durable.script_guest import HASH, RUN, Outside, outside, script, script_guest
+from tests.durable.script_guest import HASH, RUN, VERSION, Outside, Revision, outside, script, script_guest
 from tests.durable.world import World
 
 AT_ONCE = RetryPolicy(max_attempts=3, min_delay=1, max_delay=1, multiplier=1.0, max_jitter_factor=None)
@@ -91,6 +91,29 @@ class Scripted:
         """The worker's status."""
         return await self.world.status(self.worker)
 
+    async def version(self, worker: WorkerId | None = None) -> Value:
+        """The number of the revision whose code answers."""
+        return await self.world.call(worker or self.worker, VERSION)
+
+    async def revise(self, revision: Revision, environment: dict[str, str] | None = None) -> int:
+        """Add a revision of the component; gives its number."""
+        await self.world.update(self.component, script_guest(revision), environment or {"COLOUR": "green"})
+        return (await self.world.latest(self.component)).revision
+
+    async def update(self, target: int, *, manual: bool = False, wake: bool = True) -> None:
+        """Ask for an update."""
+        await self.world.executor.operations.update(self.worker, target, automatic=not manual, wake=wake)
+
+    async def updates(self) -> tuple[int, int, int]:
+        """How many updates of the worker are pending, successful and failed."""
+        stored = await self.world.executor.find(self.worker)
+        states = [update.state for update in decode_status(stored.columns.record).updates]
+        return states.count("pending"), states.count("successful"), states.count("failed")
+
+    async def revision(self) -> int:
+        """The revision in force."""
+        return (await self.world.executor.find(self.worker)).columns.component_revision
+
     async def record(self, worker: WorkerId | None = None) -> StatusRecord:
         """The worker's status record as it was stored last."""
         stored = await self.world.store.find_worker(worker or self.worker)
@@ -142,6 +165,7 @@ async def scripted_world(
     settings: ExecutorSettings | None = None,
     clock: Clock | None = None,
     component: ComponentId | None = None,
+    revision: Revision | None = None,
 ) -> AsyncGenerator[Scripted]:
     """Open a world. Unless `settings` say something else, nothing in it takes long."""
     reached = Outside() if beyond is None else beyond
@@ -156,7 +180,7 @@ async def scripted_world(
         clock=clock,
         code=code,
     ) as world:
-        made = await world.component(script_guest(), {"COLOUR": "green"}, component_id=component)
+        made = await world.component(script_guest(revision or Revision()), {"COLOUR": "green"}, component_id=component)
         scripted = Scripted(world, reached, made)
         yield scripted
         for call in scripted.calls:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from golem_server.durable.context import GuestSettings
+from golem_server.durable.guest_facts import GuestSettings
 from golem_server.durable.retry import Failure, delay_seconds, verdict_on
 from golem_server.durable.signals import PermanentFailure, TransientFailure
 from golem_server.model.errors import InvocationFailed, PreviousInvocationFailed, WorkerExited

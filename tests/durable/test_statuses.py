@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from golem_server.durable.context import GuestSettings
+from golem_server.durable.guest_facts import GuestSettings
 from golem_server.durable.signals import TransientFailure
 from golem_server.model.errors import (
     InvalidWorkerRequest,

@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,8 +24,8 @@ from blake3 import blake3
 from wasmtime import wat2wasm
 
 from golem_server.clock import Clock, SystemClock
-from golem_server.durable.context import GuestSettings
 from golem_server.durable.executor import Executor
+from golem_server.durable.guest_facts import GuestSettings
 from golem_server.durable.host_function import HostFunctions, HostInterface
 from golem_server.durable.ports import OplogStore, PromiseStore, ScheduleStore, WorkerComponent
 from golem_server.durable.runtime import ExecutorSettings, Runtime
@@ -82,6 +82,21 @@ class WatchedStore:
     async def create_worker(self, worker: NewWorker, create: EncodedEntry, columns: StatusColumns) -> WorkerNumber:
         """Create and remember the number."""
         number = await self._store.create_worker(worker, create, columns)
+        self._ids[number] = worker.worker_id
+        await self._written(number, columns)
+        return number
+
+    async def fork_worker(
+        self,
+        source: WorkerNumber,
+        cut_off: int,
+        worker: NewWorker,
+        create: EncodedEntry,
+        tail: Sequence[EncodedEntry],
+        columns: StatusColumns,
+    ) -> WorkerNumber:
+        """Copy and remember the number."""
+        number = await self._store.fork_worker(source, cut_off, worker, create, tail, columns)
         self._ids[number] = worker.worker_id
         await self._written(number, columns)
         return number
@@ -208,6 +223,8 @@ class World:
 
     async def revision(self, component_id: ComponentId, revision: int) -> WorkerComponent:
         """One revision."""
+        if revision >= len(self._revisions[component_id]):
+            raise NotFound(f"Component revision {revision} not found")
         return self._revisions[component_id][revision]
 
     # --- Using it

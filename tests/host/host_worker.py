@@ -19,7 +19,8 @@ from types import CoroutineType
 from typing import Any
 from uuid import UUID
 
-from golem_server.durable.context import GuestSettings, WorkerContext
+from golem_server.durable.context import WorkerContext
+from golem_server.durable.guest_facts import GuestSettings
 from golem_server.durable.host_function import HostFunctions, HostInterface
 from golem_server.durable.oplog import WorkerOplog
 from golem_server.durable.replay import ReplayCursor

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from golem_server.model.errors import OplogFenced, WorkerAlreadyExists
@@ -34,6 +36,22 @@ class MemoryOplogStore:
         number = WorkerNumber(len(self._entries) + self._first)
         self._workers[number] = StoredWorker(number=number, worker=worker, columns=columns)
         self._entries[number] = [StoredEntry(1, create.kind, create.timestamp, create.data)]
+        return number
+
+    async def fork_worker(
+        self,
+        source: WorkerNumber,
+        cut_off: int,
+        worker: NewWorker,
+        create: EncodedEntry,
+        tail: Sequence[EncodedEntry],
+        columns: StatusColumns,
+    ) -> WorkerNumber:
+        """Copy a worker's oplog."""
+        copied = self._entries[source][1:cut_off]
+        number = await self.create_worker(worker, create, columns)
+        added = [StoredEntry(cut_off + place, e.kind, e.timestamp, e.data) for place, e in enumerate(tail, 1)]
+        self._entries[number] += [*copied, *added]
         return number
 
     async def find_worker(self, worker_id: WorkerId) -> StoredWorker | None:

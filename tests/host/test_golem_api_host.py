@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from golem_server.durable.context import GuestSettings
+from golem_server.durable.guest_facts import GuestSettings
 from golem_server.durable.signals import GuestError, PermanentFailure, RestartWorker, SuspendWorker
 from golem_server.host import golem_api_host, golem_promises, wasi_clocks, wasi_io
 from golem_server.host.golem_records import promise_id_of, uuid_of, uuid_record, worker_id_of, worker_id_record

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from golem_server.durable.context import GuestSettings
+from golem_server.durable.guest_facts import GuestSettings
 from golem_server.durable.host_function import HostInterface
 from golem_server.durable.retry import Failure, verdict_on
 from golem_server.durable.signals import GuestError, TransientFailure

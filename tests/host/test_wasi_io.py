@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from golem_server.durable.context import GuestSettings, WorkerContext
+from golem_server.durable.context import WorkerContext
+from golem_server.durable.guest_facts import GuestSettings
 from golem_server.durable.signals import GuestError, SuspendWorker
 from golem_server.host import wasi_clocks, wasi_io
 from golem_server.host.resources import CLOSED, InputStream, IoError, OutputStream, Pollable

@@ -1,0 +1,109 @@
+"""What host functions are told about a worker and its surroundings, before anything of its oplog."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypedDict, TypeVar
+from uuid import UUID
+
+from golem_server.clock import Clock
+from golem_server.durable.resources import ResourceTable
+from golem_server.durable.worker_services import WorkerServices
+from golem_server.model.errors import InternalBug
+from golem_server.model.ids import WorkerId
+from golem_server.model.oplog import RetryPolicy
+
+ServiceT = TypeVar("ServiceT")
+
+
+@dataclass(frozen=True, slots=True)
+class GuestSettings:
+    """How guests are treated. Durations in seconds."""
+
+    suspend_after: float = 10.0
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
+
+
+class Facts(TypedDict):
+    """The arguments of `GuestFacts`."""
+
+    worker_id: WorkerId
+    component_revision: int
+    environment_id: UUID
+    account_id: UUID
+    arguments: list[str]
+    environment: dict[str, str]
+    config: dict[str, str]
+    clock: Clock
+    files: Path
+    workers: WorkerServices
+    services: Mapping[type[Any], Any]
+    settings: GuestSettings
+
+
+class GuestFacts:
+    """The part of a worker's context that replay does not concern.
+
+    - `worker_id`, `environment_id`, `account_id`, `arguments`, `config`: facts about the worker; `config` holds its
+      configuration variables;
+    - `name`, `component_revision`, `environment`: what the guest may see of itself, in replay as it was then;
+      `environment` holds the guest's variables as given at creation and by the component, without Golem's own;
+    - `clock`: the only time;
+    - `resources`: what the guest's handles stand for;
+    - `files`: the worker's folder, empty at each start (replay writes it again);
+    - `workers`: promises and other workers;
+    - `local`: state of host modules, by a key of theirs, gone with the instance.
+    """
+
+    def __init__(
+        self,
+        *,
+        worker_id: WorkerId,
+        component_revision: int,
+        environment_id: UUID,
+        account_id: UUID,
+        arguments: list[str],
+        environment: dict[str, str],
+        config: dict[str, str],
+        clock: Clock,
+        files: Path,
+        workers: WorkerServices,
+        services: Mapping[type[Any], Any],
+        settings: GuestSettings,
+    ) -> None:
+        self.worker_id = worker_id
+        self.name = worker_id.name
+        self.component_revision = component_revision
+        self.environment_id = environment_id
+        self.account_id = account_id
+        self.arguments = arguments
+        self.environment = environment
+        self.config = config
+        self.clock = clock
+        self.files = files
+        self.workers = workers
+        self.settings = settings
+        self.resources = ResourceTable()
+        self.local: dict[Any, Any] = {}
+        self._services = services
+
+    def service(self, kind: type[ServiceT]) -> ServiceT:
+        """A service that app.py gave to all workers, by its class."""
+        found = self._services.get(kind)
+        if not isinstance(found, kind):
+            raise InternalBug(f"no service {kind.__name__} was given to the workers")
+        return found
+
+    def resource_dropped(self, number: int) -> None:
+        """The guest dropped the handle of a host resource (called by the wasm room)."""
+        self.resources.drop(number)
+
+    def now_ms(self) -> int:
+        """The time for an oplog entry."""
+        return self.clock.now_ns() // 1_000_000
+
+    def close(self) -> None:
+        """Give up whatever the instance holds outside, because the instance is given up."""
+        self.resources.close()

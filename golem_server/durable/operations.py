@@ -1,0 +1,167 @@
+"""What is done to workers as a whole, by clients and by other workers: updates, reverts, copies.
+
+The executor holds the workers; this works on them through a few of its doors (`Doors`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from golem_server.durable import forking, reverting
+from golem_server.durable.replay import OF_INVOCATIONS, History, entries_up_to
+from golem_server.durable.reverting import RevertTarget
+from golem_server.durable.runtime import Runtime
+from golem_server.durable.stopping import StopKind, WorkerClosed
+from golem_server.durable.worker import Worker
+from golem_server.model.errors import InvalidInput, InvalidWorkerRequest, NotFound, WorkerAlreadyExists, WorkerNotFound
+from golem_server.model.function_names import ResolvedFunction
+from golem_server.model.ids import WorkerId
+from golem_server.model.oplog import Entry, decode_entry
+from golem_server.model.status import StatusRecord, decode_status, in_regions
+from golem_server.model.workers import StoredWorker, WorkerStatus
+
+_AT_WORK = (WorkerStatus.RUNNING, WorkerStatus.RETRYING)
+_RESUMED_COPY = (*_AT_WORK, WorkerStatus.SUSPENDED, WorkerStatus.INTERRUPTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """What the executor lets through: a worker in memory or None; a worker, loaded from its row (WorkerNotFound);
+    the lock of what makes, loads and removes one worker; work in the background."""
+
+    in_memory: Callable[[WorkerId], Worker | None]
+    load: Callable[[WorkerId], Awaitable[Worker]]
+    locked: Callable[[WorkerId], AbstractAsyncContextManager[None]]
+    in_background: Callable[[Awaitable[None]], None]
+
+
+class Operations:
+    """The operations. Each raises WorkerNotFound where there is no such worker."""
+
+    def __init__(self, runtime: Runtime, doors: Doors) -> None:
+        self._runtime = runtime
+        self._doors = doors
+
+    async def update(self, worker_id: WorkerId, target: int, *, automatic: bool, wake: bool = True) -> None:
+        """Ask for an update to another revision of the component; it is durable when this returns, not done.
+
+        Without `wake` a worker that does nothing is not started for it. Raises InvalidWorkerRequest.
+        """
+        while True:
+            worker = await self._doors.load(worker_id)
+            try:
+                return await worker.update(target, automatic=automatic, wake=wake)
+            except WorkerClosed:
+                continue
+
+    async def function_of(self, worker_id: WorkerId, function: str) -> ResolvedFunction:
+        """The exported function that an invocation means which is queued now: pending updates come before it.
+
+        Where the revision they lead to does not have it, that of the present one, should they fail. Raises NotFound
+        (component) and InvalidInput.
+        """
+        components = self._runtime.components
+        worker = self._doors.in_memory(worker_id)
+        if worker is None:
+            stored = await self._runtime.store.find_worker(worker_id)
+            if stored is None:
+                return (await components.latest(worker_id.component_id)).functions.resolve(function)
+            status = decode_status(stored.columns.record)
+        else:
+            status = worker.status
+        pending = [update.target_revision for update in status.updates if update.state == "pending"]
+        for revision in reversed(pending):
+            try:
+                return (await components.revision(worker_id.component_id, revision)).functions.resolve(function)
+            except (NotFound, InvalidInput):
+                continue
+        component = await components.revision(worker_id.component_id, status.component_revision)
+        return component.functions.resolve(function)
+
+    async def revert(self, worker_id: WorkerId, target: RevertTarget) -> None:
+        """Drop the end of a worker's oplog; whatever it does is stopped. Raises InvalidWorkerRequest."""
+        async with self._doors.locked(worker_id):
+            worker = self._doors.in_memory(worker_id)
+            if worker is not None:
+                await worker.interrupt(StopKind.REVERT)
+            stored = await self._stored(worker_id)
+            status = await reverting.revert(self._runtime.store, stored, target, self._now())
+        if status.status in _AT_WORK or (status.status is not WorkerStatus.INTERRUPTED and _has_work(status)):
+            (await self._doors.load(worker_id)).wake()
+
+    async def revert_from_within(self, worker_id: WorkerId, target: RevertTarget) -> None:
+        """The same where the worker itself asks for it: never returns, for the caller is stopped by it."""
+        self._doors.in_background(self.revert(worker_id, target))
+        await asyncio.Event().wait()
+
+    async def fork(
+        self, source_id: WorkerId, target_id: WorkerId, cut_off: int | None, then: Sequence[Entry] = ()
+    ) -> None:
+        """Copy a worker's oplog up to an entry, or all of it, under a new name, and let the copy go on.
+
+        `then` is what the copy finds behind it. Raises InvalidWorkerRequest, WorkerAlreadyExists.
+        """
+        if target_id.component_id != source_id.component_id:
+            raise InvalidWorkerRequest("A worker can only be copied to one of the same component")
+        async with self._doors.locked(target_id):
+            if await self._runtime.store.find_worker(target_id) is not None:
+                raise WorkerAlreadyExists(target_id)
+            source = await self._committed(source_id)
+            last = source.columns.last_index
+            copy = await forking.fork(
+                self._runtime.store, source, target_id, last if cut_off is None else cut_off, self._now(), then
+            )
+        if copy.columns.status in _RESUMED_COPY:
+            (await self._doors.load(target_id)).wake()
+
+    async def cancel_pending(self, worker_id: WorkerId, key: str) -> bool:
+        """Take an invocation out of a worker's queue. False if it runs or has its result.
+
+        Raises InvalidWorkerRequest for a key that was never seen.
+        """
+        while True:
+            worker = await self._doors.load(worker_id)
+            try:
+                if await worker.cancel_pending(key):
+                    return True
+                break
+            except WorkerClosed:
+                continue
+        status = worker.status
+        if status.current_idempotency_key == key or await self._has_result(worker, key):
+            return False
+        raise InvalidWorkerRequest("Invocation not found")
+
+    async def _has_result(self, worker: Worker, key: str) -> bool:
+        history = History()
+        skipped = worker.status.skipped_regions
+        async for chunk in entries_up_to(self._runtime.store, worker.number, worker.oplog.committed_index):
+            for stored in chunk:
+                if stored.kind in OF_INVOCATIONS:
+                    dropped = in_regions(skipped, stored.index)
+                    history.add(stored.index, decode_entry(stored.kind, stored.data), dropped)
+        return key in history.results
+
+    async def _stored(self, worker_id: WorkerId) -> StoredWorker:
+        stored = await self._runtime.store.find_worker(worker_id)
+        if stored is None:
+            raise WorkerNotFound(worker_id)
+        return stored
+
+    async def _committed(self, worker_id: WorkerId) -> StoredWorker:
+        """The worker's row, with everything in it that has happened so far."""
+        worker = self._doors.in_memory(worker_id)
+        if worker is not None and not worker.closed:
+            await worker.oplog.commit()
+        return await self._stored(worker_id)
+
+    def _now(self) -> int:
+        return self._runtime.clock.now_ns() // 1_000_000
+
+
+def _has_work(status: StatusRecord) -> bool:
+    ended = status.status in (WorkerStatus.FAILED, WorkerStatus.EXITED)
+    return not ended and (bool(status.pending) or status.pending_update is not None)
