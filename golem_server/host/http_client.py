@@ -155,9 +155,13 @@ class HttpClient:
 
 
 class HttpResponse:
-    """A response whose head is there: status, fields, and the body as it comes."""
+    """A response whose head is there: status, fields, and the body as it comes.
+
+    Raises HttpError for one that cannot be handed to a guest.
+    """
 
     def __init__(self, response: aiohttp.ClientResponse, between_bytes_timeout: float, max_bytes: int | None) -> None:
+        _check_head(response)
         self.status = response.status
         self.headers = _guest_headers(response)
         self._response = response
@@ -309,6 +313,17 @@ def _encoded(headers: tuple[tuple[str, bytes], ...]) -> list[tuple[str, str]]:
     except UnicodeDecodeError as error:
         # The client writes fields as UTF-8; anything else would arrive as something else.
         raise HttpError(("internal-error", "a field's value is not UTF-8")) from error
+
+
+def _check_head(response: aiohttp.ClientResponse) -> None:
+    if response.status == 101:
+        raise HttpError(("HTTP-upgrade-failed", None), "the server changed to another protocol without being asked")
+    if not 100 <= response.status <= 999:
+        raise HttpError(("HTTP-protocol-error", None), f"status {response.status}")
+    codings = response.headers.get("transfer-encoding", "chunked")
+    if codings.strip().lower() != "chunked":
+        # The client removes no other coding, and a guest does not see this field.
+        raise HttpError(("HTTP-response-transfer-coding", codings[:100]))
 
 
 def _guest_headers(response: aiohttp.ClientResponse) -> list[tuple[str, bytes]]:

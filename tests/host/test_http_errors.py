@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
 from pathlib import Path
 
@@ -87,13 +88,82 @@ async def read_answer(tmp_path: Path, answer: bytes, settings: HttpSettings | No
         return live
 
 
-async def test_garbage(tmp_path: Path) -> None:
-    assert (await read_answer(tmp_path, b"\x00\x01garbage\r\n\r\n")).error == ("HTTP-protocol-error", None)
+PROTOCOL: Value = ("HTTP-protocol-error", None)
+TERMINATED: Value = ("connection-terminated", None)
+TOO_LARGE = "HTTP-response-header-section-size"
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = OK + b"transfer-encoding: chunked\r\n\r\n"
+
+REFUSED_ANSWERS: dict[str, tuple[bytes, Value]] = {
+    "garbage": (b"\x00\x01garbage\r\n\r\n", PROTOCOL),
+    "nothing": (b"", TERMINATED),
+    "truncated status line": (b"HTTP/1.1 20", TERMINATED),
+    "truncated header": (OK + b"content-le", TERMINATED),
+    "truncated head": (OK + b"a: b\r\n", TERMINATED),
+    "status of two digits": (b"HTTP/1.1 20 OK\r\n\r\n", PROTOCOL),
+    "status of four digits": (b"HTTP/1.1 1000 OK\r\n\r\n", PROTOCOL),
+    "status below 100": (b"HTTP/1.1 099 OK\r\ncontent-length: 0\r\n\r\n", PROTOCOL),
+    "another version": (b"HTTP/9.9 200 OK\r\n\r\n", PROTOCOL),
+    "HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", PROTOCOL),
+    "a request": (b"GET / HTTP/1.1\r\n\r\n", PROTOCOL),
+    "a name with a blank": (OK + b"bad header: x\r\n\r\n", PROTOCOL),
+    "a blank before the colon": (OK + b"a : b\r\n\r\n", PROTOCOL),
+    "an empty name": (OK + b": b\r\n\r\n", PROTOCOL),
+    "a name beyond ASCII": (OK + b"\xe4: b\r\n\r\n", PROTOCOL),
+    "NUL in a value": (OK + b"a: b\0c\r\n\r\n", PROTOCOL),
+    "CR in a value": (OK + b"a: b\rc: d\r\n\r\n", PROTOCOL),
+    "a length that is no number": (OK + b"content-length: abc\r\n\r\nabc", PROTOCOL),
+    "a negative length": (OK + b"content-length: -1\r\n\r\nabc", PROTOCOL),
+    "a length with a sign": (OK + b"content-length: +1\r\n\r\na", PROTOCOL),
+    "a huge length": (OK + b"content-length: 99999999999999999999\r\n\r\na", PROTOCOL),
+    "two lengths": (OK + b"content-length: 1\r\ncontent-length: 2\r\n\r\nab", PROTOCOL),
+    "a length and chunks": (OK + b"content-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", PROTOCOL),
+    "a chunk of no size": (CHUNKED + b"zz\r\n", PROTOCOL),
+    "a chunk of negative size": (CHUNKED + b"-1\r\nab", PROTOCOL),
+    "a chunk of huge size": (CHUNKED + b"f" * 21 + b"\r\nab", PROTOCOL),
+    "a chunk longer than it says": (CHUNKED + b"2\r\nabXX0\r\n\r\n", PROTOCOL),
+    "another coding": (
+        OK + b"transfer-encoding: gzip\r\n\r\nab",
+        ("HTTP-response-transfer-coding", "gzip"),
+    ),
+    "two codings": (
+        OK + b"transfer-encoding: foo, chunked\r\n\r\n0\r\n\r\n",
+        ("HTTP-response-transfer-coding", "foo, chunked"),
+    ),
+    "another protocol": (
+        b"HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: x\r\n\r\nxyz",
+        ("HTTP-upgrade-failed", None),
+    ),
+    "an endless line": (b"x" * (1 << 20), PROTOCOL),
+    "an endless reason": (b"HTTP/1.1 200 " + b"x" * (1 << 20), (TOO_LARGE, None)),
+    "an endless header": (OK + b"a: " + b"x" * (1 << 20), (TOO_LARGE, None)),
+    "endless headers": (OK + b"a: bcdefghijk\r\n" * 100_000, (TOO_LARGE, None)),
+    "endless trailers": (CHUNKED + b"0\r\n" + b"a: b\r\n" * 5_000 + b"\r\n", (TOO_LARGE, None)),
+}
 
 
-async def test_a_bad_header(tmp_path: Path) -> None:
-    response = await read_answer(tmp_path, b"HTTP/1.1 200 OK\r\nbad header: x\r\n\r\n")
-    assert response.error == ("HTTP-protocol-error", None)
+@pytest.mark.parametrize("answer", REFUSED_ANSWERS)
+async def test_an_answer_that_is_none(tmp_path: Path, answer: str) -> None:
+    content, error = REFUSED_ANSWERS[answer]
+    response = await read_answer(tmp_path, content)
+    assert (response.status, response.error) == (0, error)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n"],
+    ids=["100", "103"],
+)
+@pytest.mark.parametrize("times", [1, 1000])
+async def test_what_comes_before_the_answer_is_skipped(tmp_path: Path, before: bytes, times: int) -> None:
+    response = await read_answer(tmp_path, before * times + OK + b"content-length: 2\r\n\r\nok")
+    assert (response.status, response.body, response.error) == (200, b"ok", None)
+    assert "link" not in response.headers
+
+
+async def test_lines_that_end_in_another_way(tmp_path: Path) -> None:
+    response = await read_answer(tmp_path, b"HTTP/1.1 200 OK\ncontent-length: 2\n\nok")
+    assert (response.status, response.body) == (200, b"ok")
 
 
 async def test_a_body_that_ends_too_early(tmp_path: Path) -> None:
@@ -165,6 +235,90 @@ async def test_a_server_that_does_not_begin_to_answer(tmp_path: Path) -> None:
         assert await guest.head(future) == ("err", ("HTTP-response-timeout", None))
 
 
+@pytest.mark.parametrize(
+    "piece", [b"HTTP/1.1 100 Continue\r\n\r\n", b"a"], ids=["answers before the answer", "a head that dribbles"]
+)
+async def test_an_answer_that_never_comes(tmp_path: Path, piece: bytes) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(piece) == 1:
+            writer.write(OK + b"a: ")
+        while not writer.is_closing():
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.001)
+
+    async with raw_server(talk) as authority, http_worker(tmp_path) as worker:
+        guest = Guest(worker)
+        options = await guest.options(first_byte_timeout=30 * MILLISECOND, connect_timeout=30 * MILLISECOND)
+        future = await guest.handle(await guest.request(authority), options)
+        assert await guest.head(future) == ("err", ("HTTP-response-timeout", None))
+
+
+async def test_a_server_that_never_reads_the_body(tmp_path: Path) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    async with raw_server(talk) as authority, http_worker(tmp_path) as worker:
+        worker.context.assume_idempotence = False
+        guest = Guest(worker)
+        options = await guest.options(first_byte_timeout=50 * MILLISECOND, connect_timeout=50 * MILLISECOND)
+        request = await guest.request(authority, method="put")
+        _, body = await guest.call("[method]outgoing-request.body", request)
+        future = await guest.handle(request, options)
+        _, stream = await guest.call("[method]outgoing-body.write", body)
+        written = 0
+        while (await guest.stream("[method]output-stream.write", stream, bytes(1 << 20)))[0] == "ok":
+            written += 1
+            assert written < 64, "the guest wrote more than any buffer holds"
+        assert await guest.stream("[method]output-stream.write", stream, b"x") == ("err", ("closed", None))
+        assert await guest.head(future) == ("err", ("HTTP-response-timeout", None))
+
+
+async def test_a_server_that_answers_before_it_has_the_body(tmp_path: Path) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 413 Too large\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno")
+        await writer.drain()
+
+    async with raw_server(talk) as authority, http_worker(tmp_path) as worker:
+        worker.context.assume_idempotence = False
+        guest = Guest(worker)
+        request = await guest.request(authority, method="put")
+        _, body = await guest.call("[method]outgoing-request.body", request)
+        future = await guest.handle(request)
+        _, stream = await guest.call("[method]outgoing-body.write", body)
+        await guest.stream("[method]output-stream.write", stream, b"begin")
+        response = await guest.read(future)
+        assert (response.status, response.body, response.error) == (413, b"no", None)
+
+
+async def test_a_body_that_dribbles_is_read_as_it_comes(tmp_path: Path) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK + b"content-length: 50\r\n\r\n")
+        for _ in range(50):
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(0)
+
+    async with raw_server(talk) as authority, http_worker(tmp_path) as worker:
+        response = await Guest(worker).fetch(authority)
+        assert (response.body, response.error) == (b"x" * 50, None)
+
+
+async def test_after_any_fault_the_client_serves_others(tmp_path: Path) -> None:
+    answers = iter([content for content, _ in REFUSED_ANSWERS.values()])
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(next(answers))
+        await writer.drain()
+
+    async with web_server() as good, raw_server(talk) as bad, http_worker(tmp_path) as worker:
+        worker.context.assume_idempotence = False
+        for _ in REFUSED_ANSWERS:
+            assert (await Guest(worker).fetch(bad, method="post")).error is not None
+            assert (await Guest(worker).fetch(good.authority)).status == 201
+        assert len(worker.context.resources) < 10
+
+
 async def test_a_server_that_stops_in_the_middle(tmp_path: Path) -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf")
@@ -212,6 +366,17 @@ async def test_https_to_a_server_that_speaks_plain_http(tmp_path: Path) -> None:
         request = await guest.request(server.authority)
         await guest.call("[method]outgoing-request.set-scheme", request, ("HTTPS", None))
         assert await guest.head(await guest.handle(request)) == ("err", ("TLS-protocol-error", None))
+
+
+async def test_a_certificate_that_nobody_vouches_for(tmp_path: Path) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(Path(__file__).parent / "self_signed.pem")
+    server = await asyncio.start_server(silent, "127.0.0.1", 0, ssl=context)
+    async with server, http_worker(tmp_path) as worker:
+        guest = Guest(worker)
+        request = await guest.request(f"localhost:{server.sockets[0].getsockname()[1]}")
+        await guest.call("[method]outgoing-request.set-scheme", request, ("HTTPS", None))
+        assert await guest.head(await guest.handle(request)) == ("err", ("TLS-certificate-error", None))
 
 
 async def test_another_scheme(tmp_path: Path) -> None:
