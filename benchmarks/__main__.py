@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.machine import machine
 
-NAMES = ("invocations", "connect", "replay", "memory", "oplog_store", "streams", "wasm_boundary")
+NAMES = ("invocations", "connect", "replay", "host_calls", "memory", "oplog_store", "streams", "wasm_boundary")
 
 
 def main() -> int:
