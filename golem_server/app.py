@@ -27,6 +27,7 @@ from golem_server.host.filesystem_sandbox import FilesystemLimits
 from golem_server.host.guest_stores import GuestStores
 from golem_server.host.http_client import HttpClient, HttpSettings
 from golem_server.host.network_policy import NetworkPolicy
+from golem_server.host.websocket_client import WebsocketClient, WebsocketSettings
 from golem_server.model.oplog import RetryPolicy
 from golem_server.registry.accounts import (
     DEFAULT_ACCOUNT_ID,
@@ -185,6 +186,15 @@ async def running(
         )
         await http.start()
         stack.push_async_callback(http.close)
+        websockets = WebsocketClient(
+            WebsocketSettings(
+                max_connections=settings.limits.websockets,
+                connect_timeout=outgoing.connect_timeout.total_seconds(),
+            ),
+            policy,
+        )
+        await websockets.start()
+        stack.push_async_callback(websockets.close)
         worker_limits = settings.limits.worker
 
         async def link(component: WorkerComponent) -> LinkedComponent:
@@ -201,6 +211,7 @@ async def running(
                 files=data / "files",
                 services={
                     HttpClient: http,
+                    WebsocketClient: websockets,
                     NetworkPolicy: policy,
                     GuestStores: GuestStores(
                         contents=contents,

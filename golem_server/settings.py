@@ -127,6 +127,8 @@ class Limits(SettingsGroup):
     request: RequestLimits = RequestLimits()
     oplog: OplogLimits = OplogLimits()
     outgoing_http: OutgoingHttpLimits = OutgoingHttpLimits()
+    websockets: PositiveInt = 100
+    """Websocket connections that all guests have open together; one more waits, and fails in the end."""
     stored_value: Size = Size(256 * _MIB)
     """Bytes of one value that a guest keeps through wasi:keyvalue or wasi:blobstore."""
 

@@ -19,6 +19,12 @@ class Droppable(Protocol):
     def dropped(self) -> None: ...
 
 
+class Closable(Protocol):
+    """Something that holds things outside."""
+
+    def close(self) -> None: ...
+
+
 class ResourceTable:
     """Numbers for host objects, unique over all types of one worker and never used twice.
 
@@ -28,6 +34,7 @@ class ResourceTable:
     def __init__(self) -> None:
         self._objects: dict[int, object] = {}
         self._next = 1
+        self._held: list[Closable] = []
 
     def __len__(self) -> int:
         return len(self._objects)
@@ -60,13 +67,22 @@ class ResourceTable:
         if isinstance(found, Droppable):
             found.dropped()
 
+    def hold(self, opened: Closable) -> None:
+        """Keep what a live effect has opened, until its result is recorded and it gets a number (see `release`)."""
+        self._held.append(opened)
+
+    def release(self) -> Closable | None:
+        """What is held, if anything is: nothing is in replay."""
+        return self._held.pop() if self._held else None
+
     def close(self) -> None:
         """Forget everything, for an instance that is given up: `dropped` is not called, the guest did nothing.
 
         Objects with live things outside (`close()`) are told.
         """
-        objects = list(self._objects.values())
+        objects = [*self._objects.values(), *self._held]
         self._objects.clear()
+        self._held.clear()
         for found in objects:
             close = getattr(found, "close", None)
             if callable(close):

@@ -12,6 +12,7 @@ from golem_server.host import (
     golem_durability,
     golem_promises,
     golem_retry,
+    golem_websocket,
     wasi_blobstore,
     wasi_cli,
     wasi_clocks,
@@ -20,9 +21,11 @@ from golem_server.host import (
     wasi_http,
     wasi_http_incoming,
     wasi_io,
+    wasi_ip_name_lookup,
     wasi_keyvalue,
     wasi_logging,
     wasi_random,
+    wasi_sockets,
 )
 
 ALL: list[HostInterface] = [
@@ -37,6 +40,9 @@ ALL: list[HostInterface] = [
     *wasi_keyvalue.INTERFACES,
     *wasi_blobstore.INTERFACES,
     *wasi_config.INTERFACES,
+    *wasi_ip_name_lookup.INTERFACES,
+    *wasi_sockets.INTERFACES,
+    *golem_websocket.INTERFACES,
     *golem_api_host.INTERFACES,
     *golem_promises.INTERFACES,
     *golem_context.INTERFACES,

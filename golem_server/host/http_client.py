@@ -87,7 +87,7 @@ class HttpClient:
 
     async def start(self) -> None:
         """Open the pool of connections."""
-        resolver = _PolicyResolver(self._policy)
+        resolver = PolicyResolver(self._policy)
         connector = aiohttp.TCPConnector(limit=0, resolver=resolver, use_dns_cache=False)
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -244,7 +244,7 @@ class HttpResponse:
         self._piece = memoryview(piece)
 
 
-class _PolicyResolver(AbstractResolver):
+class PolicyResolver(AbstractResolver):
     """Gives the client the addresses that the policy allows."""
 
     def __init__(self, policy: NetworkPolicy) -> None:
