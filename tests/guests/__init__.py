@@ -1,7 +1,8 @@
 """Programs that run inside the server in tests and benchmarks.
 
 `build(name)` gives the binary of a guest written as component text; which there are is said in the files of their code:
-`crash` in crash.py, the small ones in small.py. `languages.py` builds guests from real languages.
+`crash` in crash.py, `store` and `socket` in outside.py, the small ones in small.py. `languages.py` builds guests from
+real languages.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import wasmtime
 
 from tests.guests.component_text import Guest
 from tests.guests.crash import CRASH
+from tests.guests.outside import OUTSIDE
 from tests.guests.small import SMALL
 
-TEXT_GUESTS: dict[str, Guest] = {"crash": CRASH} | SMALL
+TEXT_GUESTS: dict[str, Guest] = {"crash": CRASH} | SMALL | OUTSIDE
 """All guests that `build` knows."""
 
 

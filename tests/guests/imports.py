@@ -471,6 +471,105 @@ GOLEM_HOST = Interface(
     uses=("core-types.uuid", "core-types.oplog-index", "core-types.promise-id", "poll.pollable"),
 )
 
+_KEYVALUE = "0.1.0"
+
+KEYVALUE_ERROR = Interface(
+    "wasi-keyvalue-error", "wasi:keyvalue/wasi-keyvalue-error", _KEYVALUE, {"error": "resource"}, {}
+)
+
+KEYVALUE_TYPES = Interface(
+    "keyvalue-types",
+    "wasi:keyvalue/types",
+    _KEYVALUE,
+    {"bucket": "resource", "outgoing-value": "resource", "incoming-value": "resource"},
+    {
+        "[static]bucket.open-bucket": (
+            '(param "name" string) (result (result (own $bucket) (error (own $error))))',
+            "(param i32 i32 i32)",
+        ),
+        "[static]outgoing-value.new-outgoing-value": ("(result (own $outgoing-value))", "(result i32)"),
+        "[method]outgoing-value.outgoing-value-write-body-sync": (
+            '(param "self" (borrow $outgoing-value)) (param "value" (list u8)) (result (result (error (own $error))))',
+            "(param i32 i32 i32 i32)",
+        ),
+        "[method]incoming-value.incoming-value-consume-sync": (
+            '(param "self" (borrow $incoming-value)) (result (result (list u8) (error (own $error))))',
+            "(param i32 i32)",
+        ),
+    },
+    uses=("wasi-keyvalue-error.error",),
+)
+
+EVENTUAL = Interface(
+    "eventual",
+    "wasi:keyvalue/eventual",
+    _KEYVALUE,
+    {},
+    {
+        "get": (
+            '(param "bucket" (borrow $bucket)) (param "key" string) '
+            "(result (result (option (own $incoming-value)) (error (own $error))))",
+            "(param i32 i32 i32 i32)",
+        ),
+        # Two borrowed handles in one call.
+        "set": (
+            '(param "bucket" (borrow $bucket)) (param "key" string) '
+            '(param "outgoing-value" (borrow $outgoing-value)) (result (result (error (own $error))))',
+            "(param i32 i32 i32 i32 i32)",
+        ),
+    },
+    uses=(
+        "wasi-keyvalue-error.error",
+        "keyvalue-types.bucket",
+        "keyvalue-types.outgoing-value",
+        "keyvalue-types.incoming-value",
+    ),
+)
+
+ATOMIC = Interface(
+    "atomic",
+    "wasi:keyvalue/atomic",
+    _KEYVALUE,
+    {},
+    {
+        "increment": (
+            '(param "bucket" (borrow $bucket)) (param "key" string) (param "delta" u64) '
+            "(result (result u64 (error (own $error))))",
+            "(param i32 i32 i32 i64 i32)",
+        ),
+    },
+    uses=("wasi-keyvalue-error.error", "keyvalue-types.bucket"),
+)
+
+WEBSOCKET = Interface(
+    "client",
+    "golem:websocket/client",
+    "1.5.0",
+    {
+        "close-info": '(record (field "code" u16) (field "reason" string))',
+        "error": '(variant (case "connection-failure" string) (case "send-failure" string) '
+        '(case "receive-failure" string) (case "protocol-error" string) (case "closed" (option $close-info)) '
+        '(case "other" string))',
+        "message": '(variant (case "text" string) (case "binary" (list u8)))',
+        "websocket-connection": "resource",
+    },
+    {
+        "[static]websocket-connection.connect": (
+            '(param "url" string) (param "headers" (option (list (tuple string string)))) '
+            "(result (result (own $websocket-connection) (error $error)))",
+            "(param i32 i32 i32 i32 i32 i32)",
+        ),
+        "[method]websocket-connection.send": (
+            '(param "self" (borrow $websocket-connection)) (param "message" $message) (result (result (error $error)))',
+            "(param i32 i32 i32 i32 i32)",
+        ),
+        "[method]websocket-connection.receive": (
+            '(param "self" (borrow $websocket-connection)) (result (result $message (error $error)))',
+            "(param i32 i32)",
+        ),
+    },
+)
+
 INTERFACES: tuple[Interface, ...] = (
     ERROR,
     POLL,
@@ -487,5 +586,10 @@ INTERFACES: tuple[Interface, ...] = (
     OUTGOING_HANDLER,
     CORE_TYPES,
     GOLEM_HOST,
+    KEYVALUE_ERROR,
+    KEYVALUE_TYPES,
+    EVENTUAL,
+    ATOMIC,
+    WEBSOCKET,
 )
 """In an order in which every type is there before it is used."""
