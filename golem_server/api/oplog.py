@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Query as QueryParameter
 
 from golem_server.api.authentication import authenticated
 from golem_server.api.dialects import CliDialect
@@ -18,6 +19,9 @@ from golem_server.durable.executor import MAX_OPLOG_PAGE, Executor
 from golem_server.model.errors import InvalidInput
 from golem_server.model.ids import WorkerId
 from golem_server.model.oplog import Entry, InvocationFinished, InvocationStarted
+from golem_server.model.oplog_query import Query, parse_query
+
+_WRONG = "INVALID_OPLOG_QUERY_PARAMS"
 
 router = APIRouter(tags=["Worker"], dependencies=[Depends(authenticated)])
 
@@ -27,35 +31,46 @@ async def worker_oplog(
     request: Request,
     worker_id: WorkerPath,
     cli: CliDialect,
-    first: Annotated[int, Query(alias="from", ge=0, le=MAX_INT64)] = 1,
-    count: Annotated[int, Query(ge=1, le=MAX_INT64)] = MAX_OPLOG_PAGE,
-    cursor: Annotated[str | None, Query()] = None,
-    query: Annotated[str | None, Query()] = None,
+    first: Annotated[int, QueryParameter(alias="from", ge=0, le=MAX_INT64)] = 1,
+    count: Annotated[int, QueryParameter(ge=1, le=MAX_INT64)] = MAX_OPLOG_PAGE,
+    cursor: Annotated[str | None, QueryParameter()] = None,
+    query: Annotated[str | None, QueryParameter()] = None,
 ) -> Response:
-    """Up to 100 entries from an index or a cursor on; `next` is missing only when the page is empty."""
+    """Up to 100 entries from an index or a cursor on, or those that a query finds.
+
+    `next` is missing only when the page is empty; a search that looked at many entries in vain says where to go on.
+    """
+    parsed = None
     if query is not None:
-        raise InvalidInput("Searching oplogs is not available in this version", code="INVALID_OPLOG_QUERY_PARAMS")
+        if "from" in request.query_params:
+            raise InvalidInput("The parameters `from` and `query` exclude each other", code=_WRONG)
+        parsed = _parse_query(query)
     if cursor is not None:
         first = _parse_cursor(cursor)
     first = max(first, 1)
     executor = services_of(request).executor
-    entries, last_index = await executor.oplog(worker_id, first, count)
+    part = await executor.oplog(worker_id, first, count, query=parsed)
+    entries = part.entries
     revision = (await executor.find(worker_id)).columns.component_revision
     writer = OplogJson(worker_id, (await executor.component_of(worker_id)).functions, cli)
-    writer.running = await _function_before(executor, worker_id, entries)
+    if parsed is None:
+        writer.running = await _function_before(executor, worker_id, entries)
     following = None
-    if entries:
+    if part.next is not None:
         following = {
-            "nextOplogIndex": entries[-1][0] + 1,
+            "nextOplogIndex": part.next,
             "currentComponentVersion": revision,
             "currentComponentRevision": revision,
         }
     return json_response(
         {
-            "entries": [{"oplogIndex": index, "entry": writer.entry(entry)} for index, entry in entries],
+            "entries": [
+                {"oplogIndex": index, "entry": writer.entry(entry, apart=parsed is not None)}
+                for index, entry in entries
+            ],
             "next": following,
             "firstIndexInChunk": entries[0][0] if entries else first,
-            "lastIndex": last_index,
+            "lastIndex": part.last_index,
         }
     )
 
@@ -67,16 +82,21 @@ async def _function_before(executor: Executor, worker_id: WorkerId, entries: Seq
             return None
         if isinstance(entry, InvocationFinished):
             before = max(1, entries[0][0] - MAX_OPLOG_PAGE)
-            earlier, _ = await executor.oplog(worker_id, before, index - before)
-            started = [item.invocation.function for _, item in earlier if isinstance(item, InvocationStarted)]
+            earlier = await executor.oplog(worker_id, before, index - before)
+            started = [item.invocation.function for _, item in earlier.entries if isinstance(item, InvocationStarted)]
             return started[-1] if started else None
     return None
+
+
+def _parse_query(text: str) -> Query:
+    try:
+        return parse_query(text)
+    except InvalidInput as error:
+        raise InvalidInput(f"Invalid query: {error.message}", code=_WRONG) from error
 
 
 def _parse_cursor(text: str) -> int:
     index, dash, version = text.partition("-")
     if not dash or not all(part.isascii() and part.isdigit() and len(part) <= 18 for part in (index, version)):
-        raise InvalidInput(
-            "Invalid cursor, must have 'nextOplogIndex-componentVersion' format", code="INVALID_OPLOG_QUERY_PARAMS"
-        )
+        raise InvalidInput("Invalid cursor, must have 'nextOplogIndex-componentVersion' format", code=_WRONG)
     return int(index)

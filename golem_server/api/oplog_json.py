@@ -25,6 +25,7 @@ from golem_server.model.retry_policy import named_default
 from golem_server.model.retry_policy_json import named_policy_to_tagged, state_to_tagged
 from golem_server.model.trace import SpanData, invocation_attributes
 from golem_server.model.types import FunctionType, Primitive, Value
+from golem_server.model.wit_values import value_and_type_value
 
 _CLI_NAMES = {
     "ImportedFunctionInvoked": "HostCall",
@@ -69,8 +70,10 @@ class OplogJson:
     cli: bool = False
     running: str | None = None
 
-    def entry(self, entry: Entry) -> dict[str, Any]:
-        """One entry."""
+    def entry(self, entry: Entry, *, apart: bool = False) -> dict[str, Any]:
+        """One entry; those before an entry that stands `apart` are not known."""
+        if apart:
+            self.running = None
         name = _NAMES.get(type(entry).__name__, type(entry).__name__)
         if self.cli:
             name = _CLI_NAMES.get(name, name)
@@ -106,8 +109,8 @@ class OplogJson:
             category["index"] = entry.begin_index
         return {
             "functionName": entry.function,
-            "request": inferred(entry.request),
-            "response": inferred(entry.response),
+            "request": recorded_to_json(entry.request),
+            "response": recorded_to_json(entry.response),
             "durableFunctionType": category,
         }
 
@@ -181,6 +184,18 @@ class OplogJson:
             return self.functions.resolve(function)
         except GolemError:
             return None
+
+
+def recorded_to_json(value: Value) -> Json:
+    """What passed a host function; a guest's own function brings the types of its values along."""
+    record = cast("dict[str, Value]", value) if isinstance(value, dict) else {}
+    if record.keys() == {"value", "typ"}:
+        try:
+            typ, content = value_and_type_value(record)
+            return annotated_to_json(typ, content)
+        except (GolemError, TypeError, ValueError, KeyError, IndexError, AttributeError):
+            pass
+    return inferred(value)
 
 
 def inferred(value: Value) -> Json:

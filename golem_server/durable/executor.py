@@ -18,6 +18,7 @@ from uuid import uuid4, uuid5
 
 from golem_server.durable.events import WorkerEvents
 from golem_server.durable.operations import Doors, Operations
+from golem_server.durable.oplog_reading import OplogPart, read_part, search_part
 from golem_server.durable.ports import WorkerComponent
 from golem_server.durable.promises import Promises
 from golem_server.durable.rpc import WorkerCalls
@@ -39,7 +40,8 @@ from golem_server.model.errors import (
 )
 from golem_server.model.function_names import ResolvedFunction
 from golem_server.model.ids import ComponentId, PromiseId, WorkerId, WorkerNumber
-from golem_server.model.oplog import Create, Entry, HostCall, Invocation, NoOp, decode_entry, encode_entry
+from golem_server.model.oplog import Create, HostCall, Invocation, NoOp, decode_entry, encode_entry
+from golem_server.model.oplog_query import Query
 from golem_server.model.scheduled import ScheduledInvocation
 from golem_server.model.status import StatusRecord, decode_status
 from golem_server.model.types import Value
@@ -51,9 +53,6 @@ T = TypeVar("T")
 
 MAX_OPLOG_PAGE = 100
 """Entries in one page of an oplog (reference: durability, section 2)."""
-
-MAX_OPLOG_PAGE_BYTES = 8 << 20
-"""The page ends earlier where its entries are large."""
 
 CREATE_PROMISE = "golem::api::create_promise"
 """The recorded name of the call that creates a promise; guests of 1.2.5 have a NoOp entry in its place."""
@@ -285,15 +284,21 @@ class Executor(WorkerServices):
             except WorkerClosed:
                 continue
 
-    async def oplog(self, worker_id: WorkerId, first: int, count: int) -> tuple[list[tuple[int, Entry]], int]:
-        """Entries from index `first` on, at most 100, and the last index. Raises WorkerNotFound."""
+    async def oplog(
+        self, worker_id: WorkerId, first: int, count: int, *, query: Query | None = None, last: int | None = None
+    ) -> OplogPart:
+        """Entries from index `first` on that match the query, at most 100, none behind `last`.
+
+        Raises WorkerNotFound.
+        """
         stored = await self._runtime.store.find_worker(worker_id)
         if stored is None:
             raise WorkerNotFound(worker_id)
-        page = await self._runtime.store.read(
-            stored.number, max(first, 1), min(count, MAX_OPLOG_PAGE), MAX_OPLOG_PAGE_BYTES
-        )
-        return [(entry.index, decode_entry(entry.kind, entry.data)) for entry in page], stored.columns.last_index
+        store, end = self._runtime.store, stored.columns.last_index if last is None else last
+        first, count = max(first, 1), min(count, MAX_OPLOG_PAGE)
+        if query is None:
+            return await read_part(store, stored.number, first, count, end)
+        return await search_part(store, stored.number, first, count, end, query)
 
     @property
     def events(self) -> WorkerEvents:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from golem_server.durable.oplog_reading import OplogPart
 from golem_server.durable.rpc import WorkerCalls
 from golem_server.model.ids import PromiseId, WorkerId
+from golem_server.model.oplog_query import Query
 from golem_server.model.status import StatusRecord
 
 
@@ -31,6 +33,12 @@ class WorkerServices(Protocol):
 
     async def worker_status(self, worker_id: WorkerId) -> StatusRecord | None:
         """The status of a worker, None where there is none."""
+        ...
+
+    async def oplog(
+        self, worker_id: WorkerId, first: int, count: int, *, query: Query | None = None, last: int | None = None
+    ) -> OplogPart:
+        """Entries of a worker's oplog that match a query, at most 100 and up to index `last`. Raises WorkerNotFound."""
         ...
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 import pytest
@@ -334,7 +335,18 @@ def test_pages_follow_one_another_and_end_with_an_empty_one(client: Client, comp
 
 
 @pytest.mark.parametrize(
-    "query", ["count=0", "count=x", "from=-1", f"from={2**63}", "cursor=5", "cursor=a-b", "query=x"]
+    "query",
+    [
+        "count=0",
+        "count=x",
+        "from=-1",
+        f"from={2**63}",
+        "cursor=5",
+        "cursor=a-b",
+        "from=1&query=x",
+        "query=(",
+        "query=%2F(%2F",
+    ],
 )
 def test_a_wrong_question_for_the_oplog_is_refused(client: Client, component: str, query: str) -> None:
     client.call(f"{component}/workers/oplog", "nothing").ok()
@@ -343,3 +355,24 @@ def test_a_wrong_question_for_the_oplog_is_refused(client: Client, component: st
 
 def test_the_oplog_of_an_unknown_worker_is_not_found(client: Client, component: str) -> None:
     client.get(f"{component}/workers/unknown/oplog").refused(404, "Worker not found", "AGENT_NOT_FOUND")
+
+
+def test_an_oplog_is_searched(client: Client, component: str) -> None:
+    worker = f"{component}/workers/searched-{uuid4()}"
+    for number in range(5):
+        client.call(worker, "echo-u64", number, key=f"number-{number}").ok()
+    client.call(worker, "nothing", key="other").ok()
+
+    def search(query: str, **more: str) -> Any:
+        return client.get(f"{worker}/oplog?{urlencode({'count': 3, 'query': query, **more})}").ok()
+
+    page = search("invoke AND NOT other number")
+    keys = [item["entry"]["idempotencyKey"] for item in page["entries"]]
+    assert keys == ["number-0", "number-1", "number-2"]
+    following = page["next"]
+    cursor = f"{following['nextOplogIndex']}-{following['currentComponentVersion']}"
+    rest = search("invoke AND NOT other number", cursor=cursor)
+    assert [item["entry"]["idempotencyKey"] for item in rest["entries"]] == ["number-3", "number-4"]
+    assert search("no-such-thing")["next"] is None
+    (created,) = search("create")["entries"]
+    assert created["oplogIndex"] == 1

@@ -243,9 +243,9 @@ class World:
         assert stored is not None
         listed: list[Entry] = []
         while True:
-            page, last = await self.executor.oplog(worker, len(listed) + 1, 100)
-            listed += [entry for _, entry in page]
-            if len(listed) >= last:
+            part = await self.executor.oplog(worker, len(listed) + 1, 100)
+            listed += [entry for _, entry in part.entries]
+            if len(listed) >= part.last_index:
                 return listed
 
     async def kinds(self, worker: WorkerId) -> list[str]:

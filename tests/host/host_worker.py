@@ -23,11 +23,13 @@ from golem_server.durable.context import WorkerContext
 from golem_server.durable.guest_facts import GuestSettings
 from golem_server.durable.host_function import HostFunctions, HostInterface
 from golem_server.durable.oplog import WorkerOplog
+from golem_server.durable.oplog_reading import OplogPart, read_part, search_part
 from golem_server.durable.replay import ReplayCursor
 from golem_server.durable.rpc import WorkerCalls
-from golem_server.model.errors import NotFound
+from golem_server.model.errors import NotFound, WorkerNotFound
 from golem_server.model.ids import ComponentId, PromiseId, WorkerId, WorkerNumber
 from golem_server.model.oplog import Create, Entry, HostCall, Invocation, InvocationStarted, encode_entry
+from golem_server.model.oplog_query import Query
 from golem_server.model.status import StatusRecord, fold
 from golem_server.model.trace import SpanData
 from golem_server.model.types import FunctionType, Value
@@ -72,7 +74,8 @@ class ManualClock:
 class MemoryWorkers:
     """Promises in memory: every promise exists, unless it is of `missing`."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: MemoryOplogStore) -> None:
+        self._store = store
         self.data: dict[PromiseId, bytes] = {}
         self.missing: set[PromiseId] = set()
         self.called = CalledWorkers()
@@ -107,6 +110,18 @@ class MemoryWorkers:
     async def worker_status(self, worker_id: WorkerId) -> StatusRecord | None:
         """There are no workers."""
         return None
+
+    async def oplog(
+        self, worker_id: WorkerId, first: int, count: int, *, query: Query | None = None, last: int | None = None
+    ) -> OplogPart:
+        """The committed entries of a worker in the store."""
+        stored = await self._store.find_worker(worker_id)
+        if stored is None:
+            raise WorkerNotFound(worker_id)
+        end = stored.columns.last_index if last is None else last
+        if query is None:
+            return await read_part(self._store, stored.number, first, count, end)
+        return await search_part(self._store, stored.number, first, count, end, query)
 
     @property
     def calls(self) -> WorkerCalls:
@@ -144,7 +159,7 @@ class HostWorker:
     def __init__(self, files: Path, interfaces: Iterable[HostInterface], **facts: Any) -> None:
         self.store = MemoryOplogStore(facts.pop("number", 1))
         self.clock = ManualClock()
-        self.workers = MemoryWorkers()
+        self.workers = MemoryWorkers(self.store)
         self.functions = HostFunctions(interfaces)
         self.services: Mapping[type[Any], Any] = facts.pop("services", {})
         self.settings: GuestSettings = facts.pop("settings", GuestSettings())

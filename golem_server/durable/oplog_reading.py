@@ -1,0 +1,58 @@
+"""Reading an oplog for those who look at it from outside: pages, and searches over all of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from golem_server.durable.ports import OplogStore
+from golem_server.model.ids import WorkerNumber
+from golem_server.model.oplog import Entry, decode_entry
+from golem_server.model.oplog_query import Query
+from golem_server.model.oplog_search import SearchableEntry
+
+MAX_OPLOG_PAGE_BYTES = 8 << 20
+"""The page ends earlier where its entries are large."""
+
+CHUNK_ENTRIES = 500
+MAX_SEARCHED = 100_000
+"""Entries that one search looks at. Where it ends without a hit it says where to go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class OplogPart:
+    """Entries with their indexes. `next` is where the following ones begin, None where there are none."""
+
+    entries: Sequence[tuple[int, Entry]]
+    next: int | None
+    last_index: int
+
+
+async def read_part(store: OplogStore, number: WorkerNumber, first: int, count: int, last: int) -> OplogPart:
+    """Up to `count` entries from `first` on, up to index `last`."""
+    stored = await store.read(number, first, min(count, max(last - first + 1, 0)), MAX_OPLOG_PAGE_BYTES)
+    entries = [(entry.index, decode_entry(entry.kind, entry.data)) for entry in stored]
+    following = entries[-1][0] + 1 if entries else None
+    return OplogPart(entries, following, last)
+
+
+async def search_part(
+    store: OplogStore, number: WorkerNumber, first: int, count: int, last: int, query: Query
+) -> OplogPart:
+    """The next `count` entries that match, from `first` on, up to index `last`. Others can work meanwhile."""
+    hits: list[tuple[int, Entry]] = []
+    position, end = first, min(last, first + MAX_SEARCHED - 1)
+    while position <= end:
+        part = await read_part(store, number, position, CHUNK_ENTRIES, end)
+        for index, entry in part.entries:
+            if query.matches(SearchableEntry(entry), None):
+                hits.append((index, entry))
+                if len(hits) == count:
+                    return OplogPart(hits, index + 1, last)
+        if part.next is None:
+            break
+        position = part.next
+        await asyncio.sleep(0)
+    following = position if hits or position <= last else None
+    return OplogPart(hits, following, last)
