@@ -1,4 +1,4 @@
-"""The copy of a worker in one transaction: its row, its oplog up to an index, and the payloads that it names."""
+"""The copy of a worker in one transaction: its row, its oplog up to an index, and its blobs."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ INSERT INTO oplog (worker, index, kind, timestamp, data)
 SELECT $1, $2 + e.place, e.kind, e.timestamp, e.data
 FROM unnest($3::smallint[], $4::bigint[], $5::bytea[]) WITH ORDINALITY AS e(kind, timestamp, data, place)
 """
+# All blobs that are whole: entries name some as their payload, and others inside of it (values that the guest read).
 _PAYLOADS = """
 INSERT INTO blobs (namespace, hash, size_bytes)
-SELECT $2, hash, size_bytes FROM blobs
-WHERE namespace = $1 AND hash IN (SELECT payload_hash FROM oplog WHERE worker = $3 AND payload_hash IS NOT NULL)
+SELECT $2, hash, size_bytes FROM blobs WHERE namespace = $1 AND hash IS NOT NULL
 """
 _PARTS = """
 INSERT INTO blob_chunks (content, part, data)
@@ -60,5 +60,5 @@ async def copy_oplog(
             [entry.data for entry in tail],
         )
     original, copied = worker_namespace(source), worker_namespace(copy)
-    await connection.execute(_PAYLOADS, original, copied, copy)
+    await connection.execute(_PAYLOADS, original, copied)
     await connection.execute(_PARTS, original, copied)

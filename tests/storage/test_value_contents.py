@@ -17,7 +17,7 @@ from golem_server.storage.key_value_store import PostgresKeyValueStore
 from golem_server.storage.object_store import PostgresObjectStore
 from golem_server.storage.oplog_store import PostgresOplogStore
 from golem_server.storage.value_contents import INLINE_BYTES, PostgresValueContents
-from tests.storage.batches import create
+from tests.storage.batches import columns, create, entry, new_worker
 
 HERE = UUID(int=1)
 LARGE = b"large" * 50_000
@@ -92,6 +92,18 @@ async def test_a_worker_keeps_what_it_read_until_it_is_deleted(
     assert await namespaces(database) == set()
     async with database.connection() as connection:
         assert await connection.fetchval("SELECT count(*) FROM guest_writes") == 0
+
+
+async def test_the_copy_of_a_worker_has_what_the_worker_read(
+    contents: PostgresValueContents, store: PostgresOplogStore
+) -> None:
+    number = await create(store)
+    value = await contents.write(len(LARGE), [LARGE])
+    kept = await contents.keep(number, value, 0, len(LARGE))
+    assert isinstance(kept, KeptValue)
+    copy = await store.fork_worker(number, 1, new_worker(), entry(b"create", kind=1), [], columns(1))
+    await store.delete_worker(number)
+    assert await contents.part(copy, kept, 0) == LARGE
 
 
 async def test_a_write_happens_once_for_a_place(database: Database) -> None:
