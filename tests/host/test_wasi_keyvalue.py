@@ -10,8 +10,17 @@ from uuid import UUID
 
 import pytest
 
-from golem_server.host.guest_stores import MAX_BATCH, MAX_NAME_BYTES, GuestStores
+from golem_server.host.guest_stores import (
+    MAX_BATCH,
+    MAX_NAME_BYTES,
+    MAX_NAMES,
+    MAX_NAMES_BYTES,
+    GuestStores,
+    Refused,
+    checked_listing,
+)
 from golem_server.host.value_bodies import MAX_WHOLE_BYTES
+from golem_server.model.errors import Unavailable
 from golem_server.storage.blob_store import worker_namespace
 from golem_server.storage.database import Database
 from tests.host import host_worker
@@ -289,3 +298,29 @@ async def test_effects_go_on_after_replay(stores: GuestStores, tmp_path: Path) -
         await set_key(worker, "key", b"1")
         await set_key(worker, "key", b"2")
         assert await get_key(worker, "key") == b"2"
+
+
+async def test_a_database_that_is_away_is_no_error_of_the_guest(
+    stores: GuestStores, database: Database, tmp_path: Path
+) -> None:
+    """The worker goes on when it is back, from the same place."""
+    async with store_worker(stores, tmp_path) as worker:
+        await set_key(worker, "key", b"1")
+        calls = await worker.host_calls()
+        await database.close()
+        for name, arguments in (("get", ("key",)), ("delete", ("key",)), ("exists", ("key",))):
+            with pytest.raises(Unavailable):
+                await worker.call(EVENTUAL, name, await bucket(worker), *arguments)
+        assert await worker.host_calls() == calls
+        await database.open()
+        assert await get_key(worker, "key") == b"1"
+
+
+def test_listings_are_bounded() -> None:
+    assert len(checked_listing(["n"] * MAX_NAMES)) == MAX_NAMES
+    with pytest.raises(Refused):
+        checked_listing(["n"] * (MAX_NAMES + 1))
+    long = "ü" * 512
+    assert checked_listing([long] * (MAX_NAMES_BYTES // 1024))
+    with pytest.raises(Refused):
+        checked_listing([long] * (MAX_NAMES_BYTES // 1024) + ["n"])

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 import socket
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import ip_addresses, text
 
 from golem_server.durable.signals import GuestError
 from golem_server.host import network_policy, wasi_ip_name_lookup, wasi_sockets
@@ -182,3 +186,20 @@ def test_every_method_is_there() -> None:
     declared = {function.name for interface in INTERFACES for function in interface.functions}
     for kind, names in re.findall(r"(\w+): ([^:]+?)(?=\n\w+:|\Z)", METHODS.strip()):
         assert {f"[method]{kind}-socket.{name}" for name in names.split()} <= declared
+
+
+@given(ip_addresses())
+def test_addresses_have_the_form_of_the_interface(address: IPv4Address | IPv6Address) -> None:
+    family, parts = wasi_ip_name_lookup.ip_address(str(address))
+    assert family == f"ipv{address.version}"
+    width, count = (1, 4) if address.version == 4 else (2, 8)
+    assert len(parts) == count
+    assert b"".join(part.to_bytes(width) for part in parts) == address.packed
+
+
+@given(text())
+async def test_no_name_breaks_the_look_up(name: str) -> None:
+    """Nothing is looked up: the policy permits no name."""
+    with TemporaryDirectory() as folder:
+        worker = await new_worker(Path(folder), NetworkPolicy(NetworkAccess.LISTED))
+        assert await resolve(worker, name) in ("invalid-argument", "access-denied", "name-unresolvable")
