@@ -82,7 +82,7 @@ class WorkerContext(GuestFacts):
         self.on_log: Callable[[Log], None] | None = None
         self.on_live: Callable[[], None] | None = None
         self._cursor = cursor
-        self._position = cursor.position if cursor is not None else oplog.last_index
+        self._position: int = cursor.position if cursor is not None else oplog.last_index
         self._atomic_regions: list[int] = []
         self._lapsed_regions: set[int] = set()
         self._printed = PrintedLines()

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from golem_server.durable.oplog_reading import OplogPart
+from golem_server.durable.ports import WorkerComponent
 from golem_server.durable.rpc import WorkerCalls
 from golem_server.model.ids import PromiseId, WorkerId
 from golem_server.model.oplog_query import Query
@@ -39,6 +40,10 @@ class WorkerServices(Protocol):
         self, worker_id: WorkerId, first: int, count: int, *, query: Query | None = None, last: int | None = None
     ) -> OplogPart:
         """Entries of a worker's oplog that match a query, at most 100 and up to index `last`. Raises WorkerNotFound."""
+        ...
+
+    async def component_of(self, worker_id: WorkerId) -> WorkerComponent:
+        """The revision that a worker runs, or the newest one where it does not exist yet. Raises NotFound."""
         ...
 
     @property

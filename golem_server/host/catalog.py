@@ -10,6 +10,7 @@ from golem_server.host import (
     golem_api_host,
     golem_context,
     golem_durability,
+    golem_oplog,
     golem_promises,
     golem_retry,
     golem_websocket,
@@ -48,6 +49,7 @@ ALL: list[HostInterface] = [
     *golem_context.INTERFACES,
     *golem_durability.INTERFACES,
     *golem_retry.INTERFACES,
+    *golem_oplog.INTERFACES,
 ]
 """The interfaces of all modules of this room."""
 

@@ -24,6 +24,7 @@ from golem_server.durable.guest_facts import GuestSettings
 from golem_server.durable.host_function import HostFunctions, HostInterface
 from golem_server.durable.oplog import WorkerOplog
 from golem_server.durable.oplog_reading import OplogPart, read_part, search_part
+from golem_server.durable.ports import WorkerComponent
 from golem_server.durable.replay import ReplayCursor
 from golem_server.durable.rpc import WorkerCalls
 from golem_server.model.errors import NotFound, WorkerNotFound
@@ -122,6 +123,10 @@ class MemoryWorkers:
         if query is None:
             return await read_part(self._store, stored.number, first, count, end)
         return await search_part(self._store, stored.number, first, count, end, query)
+
+    async def component_of(self, worker_id: WorkerId) -> WorkerComponent:
+        """There are none."""
+        raise NotFound(f"Component not found: {worker_id.component_id}")
 
     @property
     def calls(self) -> WorkerCalls:
