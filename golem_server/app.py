@@ -24,6 +24,7 @@ from golem_server.durable.ports import OplogStore, WorkerComponent
 from golem_server.durable.runtime import ExecutorSettings, Runtime
 from golem_server.host.catalog import ALL, VIRTUAL_FUNCTIONS
 from golem_server.host.filesystem_sandbox import FilesystemLimits
+from golem_server.host.generated_clients import ClientFunctions
 from golem_server.host.guest_stores import GuestStores
 from golem_server.host.http_client import HttpClient, HttpSettings
 from golem_server.host.network_policy import NetworkPolicy
@@ -160,7 +161,8 @@ async def running(
         stack.callback(engine.close)
         code = CodeCache(engine, data / "code", compile_threads=settings.executor.compile_threads)
         stack.callback(code.close)
-        links = LinkCache(engine, code, HostFunctions(ALL))
+        functions = HostFunctions(ALL)
+        links = LinkCache(engine, code, lambda type_, linked: ClientFunctions(functions, type_, linked))
         stack.callback(links.close)
 
         accounts = Accounts(registry, clock)
@@ -198,7 +200,7 @@ async def running(
         worker_limits = settings.limits.worker
 
         async def link(component: WorkerComponent) -> LinkedComponent:
-            return await links.link(component.wasm_hash, component.fetch)
+            return await links.link(component.wasm_hash, component.fetch, component.links)
 
         executor = Executor(
             Runtime(

@@ -32,5 +32,5 @@ def component_to_json(component: RegisteredComponent) -> dict[str, Any]:
         "files": [],
         "originalFiles": [],
         "installedPlugins": [],
-        "metadata": metadata_to_json(component.type, component.binary),
+        "metadata": metadata_to_json(component.type, component.binary, component.links),
     }

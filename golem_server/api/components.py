@@ -15,6 +15,7 @@ from golem_server.api.json_bodies import JsonReader, empty_response, json_respon
 from golem_server.api.paths import ComponentNamePath, ComponentPath, EnvironmentPath, RevisionPath
 from golem_server.api.services import ApiServices, services_of
 from golem_server.api.uploads import Form, received_form
+from golem_server.model.dynamic_links import NO_LINKS, DynamicLinks, links_from_json
 from golem_server.model.errors import InvalidInput
 from golem_server.model.ids import ComponentId, WorkerNumber
 
@@ -47,11 +48,14 @@ class Metadata(msgspec.Struct, rename="camel"):
             raise InvalidInput(NO_FILES)
         if self.plugins or self.plugin_updates:
             raise InvalidInput(NO_PLUGINS)
-        if self.dynamic_linking:
-            raise InvalidInput("Dynamic linking is not available in this version")
         for configs in (self.agent_type_provision_configs, self.agent_type_provision_config_updates):
             if configs and any(any(config.values()) for config in configs.values()):
                 raise InvalidInput("Provision configurations of agent types are not available in this version")
+
+    @property
+    def links(self) -> DynamicLinks | None:
+        """What the imported clients of other components stand for, None where nothing is said. Raises InvalidInput."""
+        return None if self.dynamic_linking is None else links_from_json(self.dynamic_linking)
 
 
 class KeyValues(msgspec.Struct, rename="camel"):
@@ -62,6 +66,7 @@ class KeyValues(msgspec.Struct, rename="camel"):
 
 _metadata = msgspec.json.Decoder(Metadata)
 _key_values = msgspec.json.Decoder(KeyValues)
+_any = msgspec.json.Decoder()
 
 
 @router.post("/v1/envs/{environment_id}/components", operation_id="createComponent")
@@ -73,8 +78,10 @@ async def create_component(request: Request, environment_id: EnvironmentPath, ca
         metadata = _metadata_of(form, services)
         if metadata is None:
             name, wasm, environment = form.text("name"), form.file("component"), _older_environment(form, services)
+            links = _older_links(form, services)
         else:
             name, wasm, environment = metadata.component_name, form.file("componentWasm"), metadata.env
+            links = metadata.links
         if name is None:
             raise InvalidInput("parse multipart error: part `name` is missing")
         component = await services.components.create(
@@ -83,6 +90,7 @@ async def create_component(request: Request, environment_id: EnvironmentPath, ca
             wasm,
             caller.account_id,
             environment=checked_environment(environment),
+            links=links or NO_LINKS,
             strict_name=metadata is not None,
         )
     return json_response(component_to_json(component))
@@ -122,6 +130,7 @@ async def update_component(request: Request, component: ComponentPath, caller: C
             caller.account_id,
             upload=form.file("component") if metadata is None else form.files.get("newComponentWasm"),
             environment=None if metadata is None or metadata.env is None else checked_environment(metadata.env),
+            links=_older_links(form, services) if metadata is None else metadata.links,
             current_revision=None if metadata is None else metadata.current_revision,
         )
     return json_response(component_to_json(updated))
@@ -197,11 +206,15 @@ def _metadata_of(form: Form, services: ApiServices) -> Metadata | None:
 
 
 def _older_environment(form: Form, services: ApiServices) -> dict[str, str]:
-    for name in ("dynamicLinking", "filesPermissions"):
-        if form.fields.get(name, b"").strip() not in (b"", b"{}", b"null", b'{"values":[]}', b'{"dynamicLinking":{}}'):
-            raise InvalidInput(f"`{name}` is not available in this version")
+    if form.fields.get("filesPermissions", b"").strip() not in (b"", b"{}", b"null", b'{"values":[]}'):
+        raise InvalidInput("`filesPermissions` is not available in this version")
     text = form.fields.get("env")
     return {} if text is None else _reader(services).decode(text, _key_values).key_values
+
+
+def _older_links(form: Form, services: ApiServices) -> DynamicLinks | None:
+    text = form.fields.get("dynamicLinking", b"").strip()
+    return None if text in (b"", b"null") else links_from_json(_reader(services).decode(text, _any))
 
 
 def _reader(services: ApiServices) -> JsonReader:

@@ -107,6 +107,7 @@ class Executor(WorkerServices):
                 await worker.interrupt(StopKind.SHUTDOWN)
             except GolemError as error:
                 log.warning("worker %s was left as the store last knew it: %s", worker.id, error)
+        await self._calls.stop()
         self._workers.clear()
 
     # --- Workers

@@ -121,16 +121,29 @@ class HostInterface:
         return self._plain(name, False, accepts)
 
     def special(
-        self, name: str, *, accepts: Callable[[FunctionType], bool] | None = None
+        self,
+        name: str,
+        *,
+        accepts: Callable[[FunctionType], bool] | None = None,
+        records: RecordedFunction | None = None,
     ) -> Callable[[Implementation], Implementation]:
-        """Declare a function that deals with the oplog itself, through the context's primitives."""
-        return self._plain(name, True, accepts)
+        """Declare a function that deals with the oplog itself, through the context's primitives.
+
+        `records` is the recorded function that it calls once, where it does: its category and record are this one's.
+        """
+        return self._plain(name, True, accepts, records)
 
     def _plain(
-        self, name: str, special: bool, accepts: Callable[[FunctionType], bool] | None
+        self,
+        name: str,
+        special: bool,
+        accepts: Callable[[FunctionType], bool] | None,
+        records: RecordedFunction | None = None,
     ) -> Callable[[Implementation], Implementation]:
+        category, record = (None, None) if records is None else (records.category, records.name)
+
         def declare(function: Implementation) -> Implementation:
-            self.functions.append(HostFunction(self.name, name, None, None, special, function, accepts))
+            self.functions.append(HostFunction(self.name, name, category, record, special, function, accepts))
             return function
 
         return declare

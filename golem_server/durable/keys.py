@@ -26,10 +26,9 @@ class GuestPlace(Protocol):
 
 
 class EffectKeys:
-    """Makes the keys of one instance's effects. `last` is the one that was made last."""
+    """Makes the keys of one instance's effects."""
 
     def __init__(self, place: GuestPlace) -> None:
-        self.last: UUID | None = None
         self._place = place
         self._counted = 0
         self._future_place = 0
@@ -50,11 +49,10 @@ class EffectKeys:
         else:
             # The effect's own entry comes next; the last one may have begun a remote write that has its index as key.
             number = self._place.position + 1 if index is None else index
-        self.last = derived_idempotency_key(self._place.current_key, number)
-        return self.last
+        return derived_idempotency_key(self._place.current_key, number)
 
     def future(self) -> UUID:
-        """The key of an effect that begins now and whose outcome is recorded later, with an entry of its own.
+        """The key of an effect that begins now and whose outcome may be recorded later, not with the next entry.
 
         It is asked for in replay too, as the effect may have to be begun again when replay is over. Of several that
         begin at one place each has its own.
@@ -66,5 +64,4 @@ class EffectKeys:
             self._futures = 0
         self._futures += 1
         first = derived_idempotency_key(self._place.current_key, place + 1)
-        self.last = derived_idempotency_key(str(first), self._futures)
-        return self.last
+        return derived_idempotency_key(str(first), self._futures)

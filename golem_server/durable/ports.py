@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 from uuid import UUID
 
+from golem_server.model.dynamic_links import DynamicLinks
 from golem_server.model.function_names import FunctionResolver
 from golem_server.model.ids import AccountId, ComponentId, EnvironmentId, WorkerId, WorkerNumber
 from golem_server.model.oplog import EncodedEntry
@@ -144,7 +145,7 @@ class WorkerComponent(Protocol):
     """What an executor must know of a component's revision to run workers of it. Nothing of it changes.
 
     `account_id` is the owner of its environment. `functions` finds its exports by name; one object is shared by all
-    workers of the revision.
+    workers of the revision. `links` say what the clients of other components stand for that it imports.
     """
 
     @property
@@ -178,6 +179,9 @@ class WorkerComponent(Protocol):
     def functions(self) -> FunctionResolver: ...
 
     @property
+    def links(self) -> DynamicLinks: ...
+
+    @property
     def fetch(self) -> Callable[[], Awaitable[bytes]]: ...
 
 
@@ -186,6 +190,10 @@ class ComponentSource(Protocol):
 
     async def latest(self, component_id: ComponentId) -> WorkerComponent:
         """The newest revision. Raises NotFound."""
+        ...
+
+    async def by_name(self, environment_id: EnvironmentId, name: str) -> WorkerComponent:
+        """The component of that name at its newest revision. Raises NotFound, also for the environment."""
         ...
 
     async def revision(self, component_id: ComponentId, revision: int) -> WorkerComponent:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from golem_server.durable.ports import ComponentSource, WorkerComponent
@@ -85,20 +85,47 @@ class WorkerCalls:
         self._components = components
         self._targets = targets
         self._schedule = schedule
+        self._under_way: set[asyncio.Task[Value]] = set()
+
+    def in_background(self, call: Coroutine[Any, Any, Value]) -> asyncio.Task[Value]:
+        """Let a call go on beside its guest, also when nobody waits for its outcome any more."""
+        task = asyncio.create_task(call)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return task
+
+    async def stop(self) -> None:
+        """Stop waiting for answers. Callers that were recovered ask again."""
+        tasks = list(self._under_way)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def component_of(self, caller: Caller, target: WorkerId) -> WorkerComponent:
         """The component that the target runs. Raises NotFound, and Forbidden if the caller may not know it."""
+        return await self._patiently(caller, lambda: self._component_of(caller, target))
+
+    async def _component_of(self, caller: Caller, target: WorkerId) -> WorkerComponent:
         component = await self._components.latest(target.component_id)
         own = await self._components.revision(caller.worker_id.component_id, caller.component_revision)
         if component.account_id != own.account_id:
             raise Forbidden(f"Component {target.component_id} belongs to another account")
         return await self._targets.component_of(target)
 
+    async def component_named(self, caller: Caller, name: str) -> WorkerComponent:
+        """The component of that name in the caller's environment, at its newest revision. Raises NotFound."""
+
+        async def find() -> WorkerComponent:
+            own = await self._components.revision(caller.worker_id.component_id, caller.component_revision)
+            return await self._components.by_name(own.environment_id, name)
+
+        return await self._patiently(caller, find)
+
     async def connect(self, caller: Caller, target: WorkerId) -> None:
         """Make sure that the target exists. Raises what `component_of` does, and WorkerCreationFailed."""
 
         async def ensure() -> None:
-            await self.component_of(caller, target)
+            await self._component_of(caller, target)
             await self._targets.ensure(target, caller.environment)
 
         await self._patiently(caller, ensure)

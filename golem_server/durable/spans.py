@@ -106,17 +106,18 @@ class Spans:
         self._invocation: Invocation | None = None
         self._started = 0
         self._current: Span | None = None
+        self._own: Span | None = None
 
     def enter(self, invocation: Invocation, started: int) -> None:
         """An invocation begins, live or in replay, at the time of its entry."""
         self._invocation = invocation
         self._started = started
-        self._current = None
+        self._current = self._own = None
 
     def leave(self) -> None:
         """It is over, and with it all spans that it left open."""
         self._invocation = None
-        self._current = None
+        self._current = self._own = None
 
     @property
     def invocation(self) -> Invocation | None:
@@ -138,17 +139,17 @@ class Spans:
     def current(self) -> Span:
         """The innermost span that the guest is in."""
         if self._current is None:
-            self._current = self._of_invocation()
+            self._current = self._own = self._of_invocation()
         return self._current
 
     async def start(self, attributes: Mapping[str, str], *, parent: Span | None = None, activate: bool = False) -> Span:
         """Start a span inside `parent`, or inside the current one; with `activate` it becomes the current one.
 
-        A parent that the guest is not in, because it kept it from an earlier invocation, becomes the span's link.
+        A parent that is not of this invocation, because the guest kept it from an earlier one, becomes the span's link.
         """
         current = self.current
         linked = None
-        if parent is None or not any(span is parent for span in current.stack()):
+        if parent is None or not any(span is self._own for span in parent.stack()):
             parent, linked = current, parent
         recorder = self._recorder
         around, given = parent, dict(attributes)

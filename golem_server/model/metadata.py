@@ -6,6 +6,7 @@ from base64 import b64encode
 from dataclasses import dataclass
 from typing import Any
 
+from golem_server.model.dynamic_links import NO_LINKS, DynamicLinks, links_to_json
 from golem_server.model.json_types import type_to_json
 from golem_server.model.types import ComponentType, FunctionType, InterfaceType
 from golem_server.model.virtual_exports import virtual_exports
@@ -42,7 +43,9 @@ class BinaryMetadata:
         return sum(initial for initial, _ in self.memories)
 
 
-def metadata_to_json(component: ComponentType, binary: BinaryMetadata) -> dict[str, Any]:
+def metadata_to_json(
+    component: ComponentType, binary: BinaryMetadata, links: DynamicLinks = NO_LINKS
+) -> dict[str, Any]:
     """The `metadata` object of a component, with the keys of all generations of the API."""
     return {
         "exports": exports_to_json(component),
@@ -59,7 +62,7 @@ def metadata_to_json(component: ComponentType, binary: BinaryMetadata) -> dict[s
         "binaryWit": b64encode(binary.binary_wit or b"").decode(),
         "rootPackageName": binary.root_package_name,
         "rootPackageVersion": binary.root_package_version,
-        "dynamicLinking": {},
+        "dynamicLinking": links_to_json(links),
         "knownExports": {key: exported_interface(component, name) for key, name in KNOWN_EXPORTS.items()},
         "agentTypes": [],
         "agentTypeProvisionConfigs": {},

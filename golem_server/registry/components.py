@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -22,6 +22,7 @@ import msgspec
 from blake3 import blake3
 
 from golem_server.clock import Clock
+from golem_server.model.dynamic_links import NO_LINKS, DynamicLinks
 from golem_server.model.errors import Conflict, InvalidInput, NotFound
 from golem_server.model.function_names import FunctionResolver
 from golem_server.model.ids import AccountId, ApplicationId, ComponentId, EnvironmentId, Revision
@@ -68,6 +69,7 @@ class RegisteredComponent:
     created_by: AccountId
     type: ComponentType = field(repr=False)
     binary: BinaryMetadata = field(repr=False)
+    links: DynamicLinks = field(repr=False)
     functions: FunctionResolver = field(repr=False, compare=False)
     fetch: Callable[[], Awaitable[bytes]] = field(repr=False, compare=False)
 
@@ -79,7 +81,8 @@ class RegisteredComponent:
     @cached_property
     def hash(self) -> str:
         """BLAKE3 in hex of all that the revision is: it changes with the variables too, unlike that of the binary."""
-        content = [str(self.component_id), self.revision, self.name, self.wasm_hash, sorted(self.environment.items())]
+        content: list[Any] = [str(self.component_id), self.revision, self.name, self.wasm_hash]
+        content += [sorted(self.environment.items()), *([self.links] if self.links else [])]
         return blake3(msgspec.msgpack.encode(content)).hexdigest()
 
 
@@ -130,6 +133,7 @@ class Components:
         created_by: AccountId,
         *,
         environment: dict[str, str] | None = None,
+        links: DynamicLinks = NO_LINKS,
         strict_name: bool = False,
     ) -> RegisteredComponent:
         """Create a component at revision 0.
@@ -145,6 +149,7 @@ class Components:
         now = self._clock.now()
         component = Component(id=ComponentId(uuid4()), environment_id=environment_id, name=name, created_at=now)
         revision = await self._keep(component.id, Revision(0), upload, environment or {}, created_by)
+        revision = replace(revision, metadata=_with_links(revision.metadata, links))
         if not await self._store.add_component(component, revision):
             raise _name_taken(name)
         return await self._changed(StoredComponent(component, revision))
@@ -156,6 +161,7 @@ class Components:
         *,
         upload: Upload | None = None,
         environment: dict[str, str] | None = None,
+        links: DynamicLinks | None = None,
         current_revision: int | None = None,
     ) -> RegisteredComponent:
         """Add a revision; what is not given stays as it is. Running workers keep theirs.
@@ -175,7 +181,7 @@ class Components:
                 revision=Revision(latest.revision + 1),
                 wasm_hash=source.wasm_hash,
                 size_bytes=source.size_bytes,
-                metadata=source.metadata,
+                metadata=_with_links(source.metadata, _links(latest.metadata) if links is None else links),
                 environment=latest.environment if environment is None else environment,
                 created_at=self._clock.now(),
                 created_by=created_by,
@@ -335,6 +341,7 @@ class Components:
             created_by=revision.created_by,
             type=type_,
             binary=binary_metadata_from_data(metadata["binary"]),
+            links=_links_of(metadata),
             functions=FunctionResolver(type_),
             fetch=lambda: self._wasm.get(WASM_NAMESPACE, revision.wasm_hash),
         )
@@ -342,6 +349,19 @@ class Components:
         if len(self._revisions) > _MAX_CACHED:
             self._revisions.popitem(last=False)
         return registered
+
+
+def _with_links(metadata: bytes, links: DynamicLinks) -> bytes:
+    """A revision's encoded metadata with these links."""
+    return msgspec.msgpack.encode({**msgspec.msgpack.decode(metadata), "links": links})
+
+
+def _links(metadata: bytes) -> DynamicLinks:
+    return _links_of(msgspec.msgpack.decode(metadata))
+
+
+def _links_of(metadata: dict[str, Any]) -> DynamicLinks:
+    return msgspec.convert(metadata["links"], DynamicLinks) if "links" in metadata else NO_LINKS
 
 
 async def _parts(upload: Upload) -> AsyncIterator[bytes]:

@@ -84,7 +84,39 @@ def test_what_cannot_be_done_is_refused_where_it_is_asked_for(client: Client, me
     client.form("POST", COMPONENTS, {"metadata": text, "componentWasm": guest()}).refused(400)
 
 
-@pytest.mark.parametrize("part", [{"files": b"PK"}, {"componentType": "Ephemeral"}, {"dynamicLinking": '{"a":1}'}])
+LINKS = {
+    "a:b-client/b-client": {
+        "type": "WasmRpc",
+        "targets": {"api": {"interfaceName": "a:b-exports/api", "componentName": "a:b", "componentType": "Durable"}},
+    }
+}
+
+
+def test_dynamic_links_stay_with_the_revision(client: Client) -> None:
+    """In both forms of an upload; what is not given in an update stays as it is."""
+    older = {"dynamicLinking": json.dumps({"dynamicLinking": LINKS})}
+    made = client.form("POST", COMPONENTS, {"name": f"c-{uuid4()}", "component": guest(), **older}).ok()
+    assert made["metadata"]["dynamicLinking"] == LINKS
+    path = f"/v1/components/{made['componentId']}"
+    again = client.form("PATCH", path, {"component": guest()}).ok()
+    assert again["metadata"]["dynamicLinking"] == LINKS
+    changed = {"metadata": json.dumps({"currentRevision": 1, "dynamicLinking": {}})}
+    assert client.form("PATCH", path, changed).ok()["metadata"]["dynamicLinking"] == {}
+    assert client.get(f"{path}/revisions/0").ok()["metadata"]["dynamicLinking"] == LINKS
+
+    newer = {"metadata": json.dumps({"componentName": f"c:x{uuid4().hex[:8]}", "dynamicLinking": LINKS})}
+    made = client.form("POST", COMPONENTS, {**newer, "componentWasm": guest()}).ok()
+    assert made["metadata"]["dynamicLinking"] == LINKS
+
+
+@pytest.mark.parametrize("links", ['{"a":1}', '{"a":{"type":"Other","targets":{}}}', "[]", "{"])
+def test_dynamic_links_of_no_known_form_are_refused(client: Client, links: str) -> None:
+    client.form("POST", COMPONENTS, {"name": f"c-{uuid4()}", "component": guest(), "dynamicLinking": links}).refused(
+        400
+    )
+
+
+@pytest.mark.parametrize("part", [{"files": b"PK"}, {"componentType": "Ephemeral"}])
 def test_parts_that_cannot_be_honoured_are_refused(client: Client, part: dict[str, bytes | str]) -> None:
     client.form("POST", COMPONENTS, {"name": f"c-{uuid4()}", "component": guest(), **part}).refused(400, "available")
 

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from golem_server.durable.signals import TransientFailure
+from golem_server.model.errors import Unavailable
 from golem_server.model.oplog import HostCall, InvocationFinished
 from golem_server.model.types import Value
 from golem_server.model.workers import OplogBatch
@@ -33,6 +34,11 @@ class KilledAt(MemoryOplogStore):
         self.written = written
         self.count = 0
         self.killed = asyncio.Event()
+        self._buried = asyncio.Event()
+
+    def bury(self) -> None:
+        """The dead process is cleared away: nobody waits for its write any more."""
+        self._buried.set()
 
     async def append(self, batch: OplogBatch) -> None:
         """Write it, unless this is the one."""
@@ -44,7 +50,8 @@ class KilledAt(MemoryOplogStore):
         if self.written:
             await super().append(batch)
         self.killed.set()
-        await asyncio.Event().wait()
+        await self._buried.wait()
+        raise Unavailable("killed")
 
 
 async def finish(scripted: Scripted, clock: MovedClock, told: dict[str, Value]) -> None:

@@ -30,6 +30,8 @@ from golem_server.durable.host_function import HostFunctions, HostInterface
 from golem_server.durable.ports import OplogStore, PromiseStore, ScheduleStore, WorkerComponent
 from golem_server.durable.runtime import ExecutorSettings, Runtime
 from golem_server.host.catalog import ALL, VIRTUAL_FUNCTIONS
+from golem_server.host.generated_clients import ClientFunctions
+from golem_server.model.dynamic_links import NO_LINKS, DynamicLinks
 from golem_server.model.errors import NotFound
 from golem_server.model.function_names import FunctionResolver
 from golem_server.model.ids import AccountId, ComponentId, EnvironmentId, WorkerId, WorkerNumber
@@ -62,6 +64,7 @@ class Revision:
     account_id: AccountId = ACCOUNT
     created_by: AccountId = ACCOUNT
     initial_memory_bytes: int = 65536
+    links: DynamicLinks = NO_LINKS
 
 
 class WatchedStore:
@@ -78,6 +81,7 @@ class WatchedStore:
         self.workers_to_recover = store.workers_to_recover
         self.workers_to_wake = store.workers_to_wake
         self.next_wake = store.next_wake
+        self.bury: Callable[[], None] = getattr(store, "bury", lambda: None)
 
     async def create_worker(self, worker: NewWorker, create: EncodedEntry, columns: StatusColumns) -> WorkerNumber:
         """Create and remember the number."""
@@ -141,7 +145,8 @@ class World:
         self.engine, self._code = _own_code(folder) if code is None else code
         self._functions = HostFunctions(interfaces)
         self._revisions: dict[ComponentId, list[Revision]] = {}
-        self._linked: dict[str, LinkedComponent] = {}
+        self._linked: dict[tuple[str, DynamicLinks], LinkedComponent] = {}
+        self.names: dict[str, ComponentId] = {}
         self.clock = clock or SystemClock()
         self.runtime = Runtime(
             store=self.store,
@@ -176,15 +181,24 @@ class World:
         text: str | bytes,
         environment: dict[str, str] | None = None,
         component_id: ComponentId | None = None,
+        *,
+        name: str | None = None,
+        links: DynamicLinks = NO_LINKS,
     ) -> ComponentId:
         """Add a component, from text or binary."""
         component_id = component_id or ComponentId(uuid4())
         self._revisions[component_id] = []
-        await self.update(component_id, text, environment)
+        if name is not None:
+            self.names[name] = component_id
+        await self.update(component_id, text, environment, links)
         return component_id
 
     async def update(
-        self, component_id: ComponentId, text: str | bytes, environment: dict[str, str] | None = None
+        self,
+        component_id: ComponentId,
+        text: str | bytes,
+        environment: dict[str, str] | None = None,
+        links: DynamicLinks = NO_LINKS,
     ) -> None:
         """Add a revision of a component."""
         wasm = bytes(wat2wasm(text)) if isinstance(text, str) else text
@@ -204,16 +218,25 @@ class World:
                 environment=environment or {},
                 functions=FunctionResolver(compiled.type),
                 fetch=fetch,
+                links=links,
             )
         )
 
     async def link(self, component: WorkerComponent) -> LinkedComponent:
         """The component, compiled and linked, once."""
-        linked = self._linked.get(component.wasm_hash)
+        key = (component.wasm_hash, component.links)
+        linked = self._linked.get(key)
         if linked is None:
             compiled = await self._code.load(component.wasm_hash, component.fetch)
-            linked = self._linked[component.wasm_hash] = LinkedComponent(self.engine, compiled, self._functions)
+            functions = ClientFunctions(self._functions, compiled.type, component.links)
+            linked = self._linked[key] = LinkedComponent(self.engine, compiled, functions)
         return linked
+
+    async def by_name(self, environment_id: EnvironmentId, name: str) -> WorkerComponent:
+        """The component that was given this name."""
+        if name not in self.names or environment_id != ENVIRONMENT:
+            raise NotFound(f"Component for name {name} not found in environment")
+        return await self.latest(self.names[name])
 
     async def latest(self, component_id: ComponentId) -> WorkerComponent:
         """The newest revision."""
@@ -271,6 +294,7 @@ class World:
 
     async def crash(self, *, start: bool = True) -> None:
         """Lose everything in memory at once and start again on the same store."""
+        self._watched.bury()
         await abandon(self.executor)
         self.executor = Executor(self.runtime)
         if start:

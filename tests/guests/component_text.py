@@ -20,7 +20,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tests.guests.echo import MEMORY
-from tests.guests.imports import INTERFACES, Import, Interface
+from tests.guests.imports import Import, Interface
+from tests.guests.rpc_imports import INTERFACES
 
 _OPTIONS = "(memory (core memory $mem)) (realloc (core func $realloc))"
 _BUILTINS = ("new", "rep", "drop")

@@ -15,6 +15,7 @@ from uuid import UUID
 from golem_server.durable.ports import WorkerComponent
 from golem_server.durable.rpc import WorkerCalls
 from golem_server.durable.schedule import Schedule
+from golem_server.model.dynamic_links import NO_LINKS, DynamicLinks
 from golem_server.model.errors import NotFound, WorkerNotFound
 from golem_server.model.function_names import FunctionResolver
 from golem_server.model.ids import AccountId, ComponentId, EnvironmentId, WorkerId, WorkerNumber
@@ -23,6 +24,7 @@ from golem_server.model.scheduled import ScheduledInvocation
 from golem_server.model.types import ComponentType, Value
 
 TARGET = WorkerId(ComponentId(UUID(int=0x7A46E7)), "target-1")
+TARGET_NAME = "a:b"
 OTHER_ACCOUNT = ComponentId(UUID(int=0x0DDACC))
 """A component that another account owns."""
 
@@ -45,6 +47,7 @@ class CalledComponent:
     size_bytes: int = 0
     initial_memory_bytes: int = 0
     environment: dict[str, str] = field(default_factory=dict[str, str])
+    links: DynamicLinks = NO_LINKS
 
     @property
     def fetch(self) -> Callable[[], Awaitable[bytes]]:
@@ -102,6 +105,12 @@ class CalledWorkers:
             raise NotFound(f"Component for id {component_id} not found")
         account = AccountId(UUID(int=0xBAD)) if component_id == OTHER_ACCOUNT else ACCOUNT
         return CalledComponent(component_id, account, FunctionResolver(self.type))
+
+    async def by_name(self, environment_id: EnvironmentId, name: str) -> WorkerComponent:
+        """There is one component with a name."""
+        if name != TARGET_NAME:
+            raise NotFound(f"Component for name {name} not found in environment")
+        return await self.latest(TARGET.component_id)
 
     async def revision(self, component_id: ComponentId, revision: int) -> WorkerComponent:
         """There is one revision."""

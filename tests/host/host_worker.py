@@ -35,6 +35,7 @@ from golem_server.model.status import StatusRecord, fold
 from golem_server.model.trace import SpanData
 from golem_server.model.types import FunctionType, Value
 from golem_server.model.workers import NewWorker
+from golem_server.wasm.linking import Resolver
 from tests.host.called_workers import CalledWorkers
 from tests.host.memory_store import MemoryOplogStore
 
@@ -166,6 +167,7 @@ class HostWorker:
         self.clock = ManualClock()
         self.workers = MemoryWorkers(self.store)
         self.functions = HostFunctions(interfaces)
+        self.resolver: Resolver = self.functions
         self.services: Mapping[type[Any], Any] = facts.pop("services", {})
         self.settings: GuestSettings = facts.pop("settings", GuestSettings())
         self.environment: dict[str, str] = facts.pop("environment", {})
