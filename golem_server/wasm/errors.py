@@ -52,6 +52,7 @@ class TrapKind(Enum):
     INDIRECT_CALL = "bad indirect call"
     OUT_OF_MEMORY = "out of memory"
     CANNOT_ENTER = "cannot enter instance"
+    BROKEN_CALL = "a host call that breaks the rules"
     OTHER = "other"
 
 
@@ -75,6 +76,17 @@ _PHRASES: tuple[tuple[str, TrapKind], ...] = (
     ("null reference", TrapKind.INDIRECT_CALL),
     ("out of bounds", TrapKind.OUT_OF_BOUNDS),
     ("cannot enter component instance", TrapKind.CANNOT_ENTER),
+    # What the canonical ABI forbids in a call of the host: forged, reused and confused handles, text that is none, more
+    # bytes or handles than wasmtime moves.
+    ("unknown handle index", TrapKind.BROKEN_CALL),
+    ("used with the wrong type", TrapKind.BROKEN_CALL),
+    ("while borrowed", TrapKind.BROKEN_CALL),
+    ("borrow handles still remain", TrapKind.BROKEN_CALL),
+    ("invalid utf-8", TrapKind.BROKEN_CALL),
+    ("incomplete utf-8", TrapKind.BROKEN_CALL),
+    ("not aligned", TrapKind.BROKEN_CALL),
+    ("too much data is being copied", TrapKind.BROKEN_CALL),
+    ("handle limit exceeded", TrapKind.BROKEN_CALL),
 )
 
 

@@ -7,92 +7,17 @@ that are not one flat value.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from tests.guests.http_imports import HTTP, OUTGOING_HANDLER
+from tests.guests.interface import WASI, Import, Interface, enum, flags
 
+__all__ = ["INTERFACES", "Import", "Interface"]
 
-@dataclass(frozen=True)
-class Import:
-    """What a label stands for: a function of an interface, or (`function` None) the drop of a resource."""
-
-    label: str
-    core: str
-    function: str | None = None
-    resource: str | None = None
-
-
-@dataclass(frozen=True)
-class Interface:
-    """An importable interface: `name` is how guests and other interfaces here call it, `path` what WIT calls it.
-
-    `uses` are types of earlier interfaces (`poll.pollable`), known here by the last part of their name. `types` come in
-    order, `resource` standing for a resource type. `functions` have the component's type and the core signature.
-    """
-
-    name: str
-    path: str
-    version: str
-    types: Mapping[str, str]
-    functions: Mapping[str, tuple[str, str]]
-    uses: tuple[str, ...] = field(default=())
-
-    def find(self, label: str) -> Import | None:
-        """What the label stands for, None if this interface has no such thing."""
-        for function, (_, core) in self.functions.items():
-            if label == _label(self.name, function):
-                return Import(label, core, function=function)
-        owner, _, member = label.partition(".")
-        if member == "drop" and self.types.get(owner) == "resource":
-            return Import(label, "(param i32)", resource=owner)
-        return None
-
-    def declaration(self, functions: Collection[str]) -> str:
-        """The import in component text, with some of its functions, and its types under `$interface.type`."""
-        version = f"@{self.version}" if self.version else ""
-        parts = [f'(import "{self.path}{version}" (instance ${self.name}']
-        for used in self.uses:
-            short = used.partition(".")[2]
-            parts.append(f"(alias outer $guest ${used} (type $used-{short}))")
-            parts.append(f'(export "{short}" (type ${short} (eq $used-{short})))')
-        for name, text in self.types.items():
-            if text == "resource":
-                parts.append(f'(export "{name}" (type ${name} (sub resource)))')
-            else:
-                parts.append(f'(type $new-{name} {text}) (export "{name}" (type ${name} (eq $new-{name})))')
-        parts += [f'(export "{name}" (func {self.functions[name][0]}))' for name in functions]
-        parts.append("))")
-        parts += [f'(alias export ${self.name} "{name}" (type ${self.name}.{name}))' for name in self.types]
-        return "\n".join(parts)
-
-
-def _label(interface: str, function: str) -> str:
-    kind, bracket, name = function.rpartition("]")
-    if not bracket:
-        return f"{interface}.{function}"
-    return f"{name}.new" if kind == "[constructor" else name
-
-
-def _names(kind: str, names: str) -> str:
-    quoted = [f'"{name}"' for name in names.split()]
-    return f"({kind} {' '.join(quoted)})"
-
-
-def _enum(names: str) -> str:
-    return _names("enum", names)
-
-
-def _flags(names: str) -> str:
-    return _names("flags", names)
-
-
-_WASI = "0.2.3"
-
-ERROR = Interface("error", "wasi:io/error", _WASI, {"error": "resource"}, {})
+ERROR = Interface("error", "wasi:io/error", WASI, {"error": "resource"}, {})
 
 POLL = Interface(
     "poll",
     "wasi:io/poll",
-    _WASI,
+    WASI,
     {"pollable": "resource"},
     {
         "[method]pollable.ready": (
@@ -107,7 +32,7 @@ POLL = Interface(
 STREAMS = Interface(
     "streams",
     "wasi:io/streams",
-    _WASI,
+    WASI,
     {
         "stream-error": '(variant (case "last-operation-failed" (own $error)) (case "closed"))',
         "input-stream": "resource",
@@ -143,7 +68,7 @@ STREAMS = Interface(
 STDOUT = Interface(
     "stdout",
     "wasi:cli/stdout",
-    _WASI,
+    WASI,
     {},
     {"get-stdout": ("(result (own $output-stream))", "(result i32)")},
     uses=("streams.output-stream",),
@@ -152,7 +77,7 @@ STDOUT = Interface(
 STDERR = Interface(
     "stderr",
     "wasi:cli/stderr",
-    _WASI,
+    WASI,
     {},
     {"get-stderr": ("(result (own $output-stream))", "(result i32)")},
     uses=("streams.output-stream",),
@@ -161,7 +86,7 @@ STDERR = Interface(
 EXIT = Interface(
     "exit",
     "wasi:cli/exit",
-    _WASI,
+    WASI,
     {},
     {
         "exit": ('(param "status" (result))', "(param i32)"),
@@ -172,7 +97,7 @@ EXIT = Interface(
 WALL_CLOCK = Interface(
     "wall-clock",
     "wasi:clocks/wall-clock",
-    _WASI,
+    WASI,
     {"datetime": '(record (field "seconds" u64) (field "nanoseconds" u32))'},
     {"now": ("(result $datetime)", "(param i32)")},
 )
@@ -180,7 +105,7 @@ WALL_CLOCK = Interface(
 MONOTONIC_CLOCK = Interface(
     "monotonic-clock",
     "wasi:clocks/monotonic-clock",
-    _WASI,
+    WASI,
     {"instant": "u64", "duration": "u64"},
     {
         "now": ("(result $instant)", "(result i64)"),
@@ -195,7 +120,7 @@ MONOTONIC_CLOCK = Interface(
 RANDOM = Interface(
     "random",
     "wasi:random/random",
-    _WASI,
+    WASI,
     {},
     {
         "get-random-bytes": ('(param "len" u64) (result (list u8))', "(param i64 i32)"),
@@ -208,22 +133,22 @@ _PATH = '(param "self" (borrow $descriptor)) (param "path-flags" $path-flags) (p
 FILESYSTEM = Interface(
     "types",
     "wasi:filesystem/types",
-    _WASI,
+    WASI,
     {
         "descriptor": "resource",
-        "error-code": _enum(
+        "error-code": enum(
             "access would-block already bad-descriptor busy deadlock quota exist file-too-large illegal-byte-sequence "
             "in-progress interrupted invalid io is-directory loop too-many-links message-size name-too-long no-device "
             "no-entry no-lock insufficient-memory insufficient-space not-directory not-empty not-recoverable "
             "unsupported no-tty no-such-device overflow not-permitted pipe read-only invalid-seek text-file-busy "
             "cross-device"
         ),
-        "path-flags": _flags("symlink-follow"),
-        "open-flags": _flags("create directory exclusive truncate"),
-        "descriptor-flags": _flags(
+        "path-flags": flags("symlink-follow"),
+        "open-flags": flags("create directory exclusive truncate"),
+        "descriptor-flags": flags(
             "read write file-integrity-sync data-integrity-sync requested-write-sync mutate-directory"
         ),
-        "descriptor-type": _enum(
+        "descriptor-type": enum(
             "unknown block-device character-device directory fifo symbolic-link regular-file socket"
         ),
         "descriptor-stat": '(record (field "type" $descriptor-type) (field "link-count" u64) (field "size" u64) '
@@ -261,160 +186,10 @@ FILESYSTEM = Interface(
 PREOPENS = Interface(
     "preopens",
     "wasi:filesystem/preopens",
-    _WASI,
+    WASI,
     {},
     {"get-directories": ("(result (list (tuple (own $descriptor) string)))", "(param i32)")},
     uses=("types.descriptor",),
-)
-
-_FIELD_SIZE = "$field-size-payload"
-
-HTTP = Interface(
-    "http-types",
-    "wasi:http/types",
-    _WASI,
-    {
-        "method": '(variant (case "get") (case "head") (case "post") (case "put") (case "delete") (case "connect") '
-        '(case "options") (case "trace") (case "patch") (case "other" string))',
-        "scheme": '(variant (case "HTTP") (case "HTTPS") (case "other" string))',
-        "DNS-error-payload": '(record (field "rcode" (option string)) (field "info-code" (option u16)))',
-        "TLS-alert-received-payload": '(record (field "alert-id" (option u8)) (field "alert-message" (option string)))',
-        "field-size-payload": '(record (field "field-name" (option string)) (field "field-size" (option u32)))',
-        "error-code": '(variant (case "DNS-timeout") (case "DNS-error" $DNS-error-payload) '
-        '(case "destination-not-found") (case "destination-unavailable") (case "destination-IP-prohibited") '
-        '(case "destination-IP-unroutable") (case "connection-refused") (case "connection-terminated") '
-        '(case "connection-timeout") (case "connection-read-timeout") (case "connection-write-timeout") '
-        '(case "connection-limit-reached") (case "TLS-protocol-error") (case "TLS-certificate-error") '
-        '(case "TLS-alert-received" $TLS-alert-received-payload) (case "HTTP-request-denied") '
-        '(case "HTTP-request-length-required") (case "HTTP-request-body-size" (option u64)) '
-        '(case "HTTP-request-method-invalid") (case "HTTP-request-URI-invalid") (case "HTTP-request-URI-too-long") '
-        '(case "HTTP-request-header-section-size" (option u32)) '
-        f'(case "HTTP-request-header-size" (option {_FIELD_SIZE})) '
-        '(case "HTTP-request-trailer-section-size" (option u32)) '
-        f'(case "HTTP-request-trailer-size" {_FIELD_SIZE}) (case "HTTP-response-incomplete") '
-        '(case "HTTP-response-header-section-size" (option u32)) '
-        f'(case "HTTP-response-header-size" {_FIELD_SIZE}) (case "HTTP-response-body-size" (option u64)) '
-        '(case "HTTP-response-trailer-section-size" (option u32)) '
-        f'(case "HTTP-response-trailer-size" {_FIELD_SIZE}) (case "HTTP-response-transfer-coding" (option string)) '
-        '(case "HTTP-response-content-coding" (option string)) (case "HTTP-response-timeout") '
-        '(case "HTTP-upgrade-failed") (case "HTTP-protocol-error") (case "loop-detected") '
-        '(case "configuration-error") (case "internal-error" (option string)))',
-        "fields": "resource",
-        "incoming-request": "resource",
-        "response-outparam": "resource",
-        "outgoing-response": "resource",
-        "outgoing-request": "resource",
-        "request-options": "resource",
-        "outgoing-body": "resource",
-        "incoming-response": "resource",
-        "incoming-body": "resource",
-        "future-trailers": "resource",
-        "future-incoming-response": "resource",
-    },
-    {
-        "[constructor]fields": ("(result (own $fields))", "(result i32)"),
-        "[method]incoming-request.consume": (
-            '(param "self" (borrow $incoming-request)) (result (result (own $incoming-body)))',
-            "(param i32 i32)",
-        ),
-        "[constructor]outgoing-response": (
-            '(param "headers" (own $fields)) (result (own $outgoing-response))',
-            "(param i32) (result i32)",
-        ),
-        "[method]outgoing-response.set-status-code": (
-            '(param "self" (borrow $outgoing-response)) (param "status-code" u16) (result (result))',
-            "(param i32 i32) (result i32)",
-        ),
-        "[method]outgoing-response.body": (
-            '(param "self" (borrow $outgoing-response)) (result (result (own $outgoing-body)))',
-            "(param i32 i32)",
-        ),
-        # A response is given as case 0 and its handle; the other flat parameters are those of an error-code.
-        "[static]response-outparam.set": (
-            '(param "param" (own $response-outparam)) '
-            '(param "response" (result (own $outgoing-response) (error $error-code)))',
-            "(param i32 i32 i32 i32 i64 i32 i32 i32 i32)",
-        ),
-        "[constructor]outgoing-request": (
-            '(param "headers" (own $fields)) (result (own $outgoing-request))',
-            "(param i32) (result i32)",
-        ),
-        "[method]outgoing-request.set-method": (
-            '(param "self" (borrow $outgoing-request)) (param "method" $method) (result (result))',
-            "(param i32 i32 i32 i32) (result i32)",
-        ),
-        "[method]outgoing-request.set-scheme": (
-            '(param "self" (borrow $outgoing-request)) (param "scheme" (option $scheme)) (result (result))',
-            "(param i32 i32 i32 i32 i32) (result i32)",
-        ),
-        "[method]outgoing-request.set-authority": (
-            '(param "self" (borrow $outgoing-request)) (param "authority" (option string)) (result (result))',
-            "(param i32 i32 i32 i32) (result i32)",
-        ),
-        "[method]outgoing-request.set-path-with-query": (
-            '(param "self" (borrow $outgoing-request)) (param "path-with-query" (option string)) (result (result))',
-            "(param i32 i32 i32 i32) (result i32)",
-        ),
-        "[method]outgoing-request.body": (
-            '(param "self" (borrow $outgoing-request)) (result (result (own $outgoing-body)))',
-            "(param i32 i32)",
-        ),
-        "[method]outgoing-body.write": (
-            '(param "self" (borrow $outgoing-body)) (result (result (own $output-stream)))',
-            "(param i32 i32)",
-        ),
-        "[static]outgoing-body.finish": (
-            '(param "this" (own $outgoing-body)) (param "trailers" (option (own $fields))) '
-            "(result (result (error $error-code)))",
-            "(param i32 i32 i32 i32)",
-        ),
-        "[method]future-incoming-response.subscribe": (
-            '(param "self" (borrow $future-incoming-response)) (result (own $pollable))',
-            "(param i32) (result i32)",
-        ),
-        "[method]future-incoming-response.get": (
-            '(param "self" (borrow $future-incoming-response)) '
-            "(result (option (result (result (own $incoming-response) (error $error-code)))))",
-            "(param i32 i32)",
-        ),
-        "[method]incoming-response.status": (
-            '(param "self" (borrow $incoming-response)) (result u16)',
-            "(param i32) (result i32)",
-        ),
-        "[method]incoming-response.consume": (
-            '(param "self" (borrow $incoming-response)) (result (result (own $incoming-body)))',
-            "(param i32 i32)",
-        ),
-        "[method]incoming-body.stream": (
-            '(param "self" (borrow $incoming-body)) (result (result (own $input-stream)))',
-            "(param i32 i32)",
-        ),
-        "[static]incoming-body.finish": (
-            '(param "this" (own $incoming-body)) (result (own $future-trailers))',
-            "(param i32) (result i32)",
-        ),
-    },
-    uses=("poll.pollable", "streams.input-stream", "streams.output-stream"),
-)
-
-OUTGOING_HANDLER = Interface(
-    "outgoing-handler",
-    "wasi:http/outgoing-handler",
-    _WASI,
-    {},
-    {
-        "handle": (
-            '(param "request" (own $outgoing-request)) (param "options" (option (own $request-options))) '
-            "(result (result (own $future-incoming-response) (error $error-code)))",
-            "(param i32 i32 i32 i32)",
-        ),
-    },
-    uses=(
-        "http-types.outgoing-request",
-        "http-types.request-options",
-        "http-types.future-incoming-response",
-        "http-types.error-code",
-    ),
 )
 
 CORE_TYPES = Interface(
