@@ -86,14 +86,14 @@ class WorkerContext(GuestFacts):
         self._atomic_regions: list[int] = []
         self._lapsed_regions: set[int] = set()
         self._printed = PrintedLines()
-        self._open_writes: list[int] = []
+        self.open_writes: list[int] = []
         self._noted: deque[tuple[Entry, Callable[[Any], bool]]] = deque()
         self.spans = Spans(self)
         self.retries = RetryPolicies(self)
         self._identities = deque(identities)
         self._become(self._position)
         if cursor is not None and cursor.finished:
-            self._go_live()
+            self.go_live()
 
     # --- What the worker and its host modules ask
 
@@ -120,7 +120,7 @@ class WorkerContext(GuestFacts):
         """The index that groups failed attempts at this place."""
         if self._atomic_regions:
             return self._atomic_regions[-1]
-        return self._open_writes[-1] if self._open_writes else self._position
+        return self.open_writes[-1] if self.open_writes else self._position
 
     @property
     def inside_atomic_region(self) -> bool:
@@ -218,7 +218,7 @@ class WorkerContext(GuestFacts):
         while self._cursor is not None and self._cursor.exhausted:
             await self._cursor.load()
             if self._cursor.finished:
-                self._go_live()
+                self.go_live()
             self._meet_noted()
         return self._cursor
 
@@ -285,7 +285,7 @@ class WorkerContext(GuestFacts):
         if self._identities and cursor.position >= self._identities[0].since:
             self._become(cursor.position)
         if cursor.finished:
-            self._go_live()
+            self.go_live()
 
     def _become(self, position: int) -> None:
         while self._identities and position >= self._identities[0].since:
@@ -301,7 +301,8 @@ class WorkerContext(GuestFacts):
         finally:
             self.oplog, self._cursor, self._position, self.current_key = kept
 
-    def _go_live(self) -> None:
+    def go_live(self) -> None:
+        """End replay here, whatever is left."""
         if self._cursor is not None:
             self._printed = PrintedLines(self._cursor.trailing_logs())
             self._cursor = None
@@ -376,7 +377,7 @@ class WorkerContext(GuestFacts):
         begin = await self._replay_begin(BeginRemoteWrite)
         cursor = await self._settled()
         if cursor is None or not await cursor.ends_remote_write(begin):
-            self._go_live()
+            self.go_live()
             raise PermanentFailure(NOT_REPEATABLE)
         response = self._replayed(cursor, function.name)
         await self._replay_end(EndRemoteWrite)
@@ -403,25 +404,25 @@ class WorkerContext(GuestFacts):
         if await self._settled() is None:
             begin = self.append(BeginRemoteWrite(timestamp=self.now_ms()))
             await self.oplog.commit()
-            self._open_writes.append(begin)
+            self.open_writes.append(begin)
             return begin
         begin = await self._replay_begin(BeginRemoteWrite)
         cursor = await self._settled()
         if cursor is not None and not await cursor.ends_remote_write(begin):
             foreign = await cursor.foreign_write_after(begin)
             if not self.assume_idempotence or (foreign and not resumable):
-                self._go_live()
+                self.go_live()
                 raise PermanentFailure(NOT_REPEATABLE)
             if not foreign:
                 await self.go_live_skipping_after(begin)
         elif cursor is None and not self.assume_idempotence:
             raise PermanentFailure(NOT_REPEATABLE)
-        self._open_writes.append(begin)
+        self.open_writes.append(begin)
         return begin
 
     def is_open_write(self, begin: int) -> bool:
         """Whether a remote write began there and has not ended."""
-        return begin in self._open_writes
+        return begin in self.open_writes
 
     async def end_remote_write(self, begin: int) -> None:
         """Close the remote write that began at `begin`, durably."""
@@ -435,8 +436,8 @@ class WorkerContext(GuestFacts):
 
         Live, the entry is written at once and becomes durable with the next commit, which is started.
         """
-        if begin in self._open_writes:
-            self._open_writes.remove(begin)
+        if begin in self.open_writes:
+            self.open_writes.remove(begin)
         end = EndRemoteWrite(timestamp=self.now_ms(), begin_index=begin)
         self.note(end, lambda entry: entry.begin_index == begin)
         if self._cursor is None:
@@ -444,11 +445,10 @@ class WorkerContext(GuestFacts):
 
     async def go_live_skipping_after(self, begin: int) -> None:
         """Go live and let later replays skip what was recorded after index `begin` by an attempt that was cut off."""
-        cursor = self._cursor
-        if cursor is None:
+        if self._cursor is None:
             return
-        left = await cursor.anything_left()
-        self._go_live()
+        left = await self._cursor.anything_left()
+        self.go_live()
         self._printed = PrintedLines()
         if left:
             await self.oplog.jump(begin + 1, self.now_ms())

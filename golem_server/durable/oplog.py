@@ -13,7 +13,7 @@ from golem_server.durable.ports import OplogStore
 from golem_server.durable.replay import fold_oplog
 from golem_server.model.errors import InvalidWorkerRequest
 from golem_server.model.ids import WorkerNumber
-from golem_server.model.oplog import EncodedEntry, Entry, Jump, Region, Revert, encode_entry
+from golem_server.model.oplog import Category, EncodedEntry, Entry, HostCall, Jump, Region, Revert, encode_entry
 from golem_server.model.status import StatusRecord, merge_region
 from golem_server.model.workers import OplogBatch, WorkerStatus
 
@@ -29,7 +29,8 @@ class WorkerOplog:
 
     `wake_at` is when the scheduler is to start the worker, or None. It goes with each commit as long as the worker
     is suspended: what it waits for may come while something else is written. `on_committed` is told the index of the
-    first entry of each batch and the entries, once they are durable.
+    first entry of each batch and the entries, once they are durable. `remote_calls` counts the calls with effects
+    outside that were appended here.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class WorkerOplog:
         self.number = number
         self.status = status
         self.wake_at = wake_at
+        self.remote_calls = 0
         self.on_committed: Callable[[int, list[EncodedEntry]], None] | None = None
         self._buffer: list[EncodedEntry] = []
         self._buffered_bytes = 0
@@ -69,6 +71,8 @@ class WorkerOplog:
     def append(self, entry: Entry) -> int:
         """Add an entry to the buffer and return its index. Nothing is durable yet."""
         index = self.status.last_index + 1
+        if isinstance(entry, HostCall) and entry.category >= Category.WRITE_REMOTE:
+            self.remote_calls += 1
         encoded = encode_entry(entry)
         self._buffer.append(encoded)
         self._buffered_bytes += len(encoded.data)

@@ -17,10 +17,12 @@ from golem_server.model.ids import WorkerNumber
 from golem_server.model.oplog import (
     ENTRY_TYPES,
     BeginAtomicRegion,
+    BeginRemoteTransaction,
     BeginRemoteWrite,
     CancelPendingInvocation,
     Category,
     ChangePersistenceLevel,
+    CommittedRemoteTransaction,
     EndAtomicRegion,
     EndRemoteWrite,
     Entry,
@@ -32,7 +34,10 @@ from golem_server.model.oplog import (
     Log,
     PendingInvocation,
     PersistenceLevel,
+    PreCommitRemoteTransaction,
+    PreRollbackRemoteTransaction,
     Region,
+    RolledBackRemoteTransaction,
     SetSpanAttribute,
     StartSpan,
     decode_entry,
@@ -82,12 +87,19 @@ class History:
             self.current = None
 
 
-_OWNED = frozenset({HostCall.kind, EndRemoteWrite.kind, EndAtomicRegion.kind, FinishSpan.kind, SetSpanAttribute.kind})
+_STEPS = (
+    PreCommitRemoteTransaction,
+    PreRollbackRemoteTransaction,
+    CommittedRemoteTransaction,
+    RolledBackRemoteTransaction,
+)
+_OF_INDEXES = (HostCall, EndRemoteWrite, EndAtomicRegion, *_STEPS)
+_OWNED = frozenset(kind.kind for kind in (*_OF_INDEXES, FinishSpan, SetSpanAttribute))
 
 
 def _owner(entry: Entry) -> int | str | None:
     """What an entry belongs to that another entry began: the index of a write or a region, or the id of a span."""
-    if isinstance(entry, HostCall | EndRemoteWrite | EndAtomicRegion):
+    if isinstance(entry, _OF_INDEXES):
         return entry.begin_index
     return entry.span_id if isinstance(entry, FinishSpan | SetSpanAttribute) else None
 
@@ -102,9 +114,13 @@ class _Begun:
         """Take one more entry into account."""
         if isinstance(entry, BeginRemoteWrite | BeginAtomicRegion):
             self.left.add(index)
+        elif isinstance(entry, BeginRemoteTransaction):
+            self.left.add(entry.original_begin_index or index)
         elif isinstance(entry, StartSpan):
             self.left.add(entry.span_id)
-        elif isinstance(entry, EndRemoteWrite | EndAtomicRegion):
+        elif isinstance(
+            entry, EndRemoteWrite | EndAtomicRegion | CommittedRemoteTransaction | RolledBackRemoteTransaction
+        ):
             self.left.discard(entry.begin_index)
 
 
@@ -168,6 +184,14 @@ class ReplayCursor:
         stored = self._entries[self._next]
         self._next += 1
         self.position = stored.index
+        return decode_entry(stored.kind, stored.data)
+
+    async def peek(self) -> Entry | None:
+        """The next entry, which stays the next one; None at the end."""
+        await self.load()
+        if not self.ready:
+            return None
+        stored = self._entries[self._next]
         return decode_entry(stored.kind, stored.data)
 
     async def next(self) -> Entry | None:
@@ -287,20 +311,25 @@ class ReplayCursor:
         return self._trailing_logs
 
     async def _find(self, matches: _Matcher) -> bool:
+        return await self.find(matches) is not None
+
+    async def find(self, matches: _Matcher) -> Entry | None:
+        """The first entry ahead that matches."""
         position = self._next
         while True:
             while position < len(self._entries):
                 stored = self._entries[position]
-                if matches(decode_entry(stored.kind, stored.data)):
-                    return True
+                entry = decode_entry(stored.kind, stored.data)
+                if matches(entry):
+                    return entry
                 position += 1
             if self._read_up_to >= self._target:
-                return False
+                return None
             if self._bytes >= LOOK_AHEAD_BYTES:
                 return await self._find_beyond(matches)
             await self._read_chunk()
 
-    async def _find_beyond(self, matches: _Matcher) -> bool:
+    async def _find_beyond(self, matches: _Matcher) -> Entry | None:
         """Look for an entry behind those that are in memory, and keep none."""
         position, skipped = self._read_up_to, list(self._skipped)
         while position < self._target:
@@ -309,9 +338,10 @@ class ReplayCursor:
             for stored in chunk:
                 if stored.kind in _HINTS or _is_within(skipped, stored.index) or self._belongs_to_left_out(stored):
                     continue
-                if matches(decode_entry(stored.kind, stored.data)):
-                    return True
-        return False
+                entry = decode_entry(stored.kind, stored.data)
+                if matches(entry):
+                    return entry
+        return None
 
     async def _chunk_after(self, index: int) -> list[StoredEntry]:
         count = min(CHUNK_ENTRIES, self._target - index)

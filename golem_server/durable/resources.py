@@ -11,6 +11,9 @@ ResourceT = TypeVar("ResourceT")
 MAX_RESOURCES = 10_000
 """Handles that a worker may hold at one time (reference: reliability, section 3)."""
 
+MAX_VALUES = 1_000_000
+"""Handles that stand for mere values, such as the items of an array in a row of a database."""
+
 
 @runtime_checkable
 class Droppable(Protocol):
@@ -25,6 +28,12 @@ class Closable(Protocol):
     def close(self) -> None: ...
 
 
+class ValueResource:
+    """A resource that is nothing but a value: it holds nothing outside, and there may be many."""
+
+    __slots__ = ()
+
+
 class ResourceTable:
     """Numbers for host objects, unique over all types of one worker and never used twice.
 
@@ -33,6 +42,7 @@ class ResourceTable:
 
     def __init__(self) -> None:
         self._objects: dict[int, object] = {}
+        self._values = 0
         self._next = 1
         self._held: list[Closable] = []
 
@@ -41,8 +51,18 @@ class ResourceTable:
 
     def add(self, resource: object) -> int:
         """Keep the object and return its number. Raises GuestError when the table is full."""
-        if len(self._objects) >= MAX_RESOURCES:
+        if len(self._objects) - self._values >= MAX_RESOURCES:
             raise GuestError(f"the worker holds more than {MAX_RESOURCES} handles")
+        return self._keep(resource)
+
+    def add_value(self, value: ValueResource) -> int:
+        """Like `add` for a mere value, of which there may be many more."""
+        if self._values >= MAX_VALUES:
+            raise GuestError(f"the worker holds more than {MAX_VALUES} handles of values")
+        self._values += 1
+        return self._keep(value)
+
+    def _keep(self, resource: object) -> int:
         number = self._next
         self._next = number + 1
         self._objects[number] = resource
@@ -59,11 +79,13 @@ class ResourceTable:
         """Like `get`, and the number is free: for parameters that the guest gives away (`own`)."""
         found = self.get(number, kind)
         del self._objects[number]
+        self._values -= isinstance(found, ValueResource)
         return found
 
     def drop(self, number: int) -> None:
         """The guest dropped its handle. Nothing happens for a number that was taken before."""
         found = self._objects.pop(number, None)
+        self._values -= isinstance(found, ValueResource)
         if isinstance(found, Droppable):
             found.dropped()
 
@@ -83,6 +105,7 @@ class ResourceTable:
         objects = [*self._objects.values(), *self._held]
         self._objects.clear()
         self._held.clear()
+        self._values = 0
         for found in objects:
             close = getattr(found, "close", None)
             if callable(close):
