@@ -28,6 +28,8 @@ from golem_server.host.generated_clients import ClientFunctions
 from golem_server.host.guest_stores import GuestStores
 from golem_server.host.http_client import HttpClient, HttpSettings
 from golem_server.host.network_policy import NetworkPolicy
+from golem_server.host.rdbms_database import Databases, RdbmsSettings
+from golem_server.host.rdbms_drivers import drivers
 from golem_server.host.websocket_client import WebsocketClient, WebsocketSettings
 from golem_server.model.oplog import RetryPolicy
 from golem_server.registry.accounts import (
@@ -197,6 +199,8 @@ async def running(
         )
         await websockets.start()
         stack.push_async_callback(websockets.close)
+        databases = Databases(drivers(), policy, _rdbms_settings(settings))
+        stack.callback(databases.close)
         worker_limits = settings.limits.worker
 
         async def link(component: WorkerComponent) -> LinkedComponent:
@@ -214,6 +218,7 @@ async def running(
                 services={
                     HttpClient: http,
                     WebsocketClient: websockets,
+                    Databases: databases,
                     NetworkPolicy: policy,
                     GuestStores: GuestStores(
                         contents=contents,
@@ -282,6 +287,18 @@ def _executor_settings(settings: Settings) -> ExecutorSettings:
                 max_jitter_factor=retry.jitter,
             ),
         ),
+    )
+
+
+def _rdbms_settings(settings: Settings) -> RdbmsSettings:
+    limits = settings.limits.database
+    return RdbmsSettings(
+        connections=limits.connections,
+        all_connections=limits.all_connections,
+        idle_timeout=limits.idle_timeout.total_seconds(),
+        acquire_timeout=limits.acquire_timeout.total_seconds(),
+        connect_timeout=limits.connect_timeout.total_seconds(),
+        result_bytes=limits.result,
     )
 
 

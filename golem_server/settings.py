@@ -105,6 +105,23 @@ class OutgoingHttpLimits(SettingsGroup):
     """Time until the first byte of the response, where the guest sets none; the default is Golem's."""
 
 
+class DatabaseLimits(SettingsGroup):
+    """What guests may do with databases of their own (golem:rdbms)."""
+
+    connections: PositiveInt = 20
+    """Connections to one address, shared by all workers; an address can ask for fewer with `?pool_size=`."""
+    all_connections: PositiveInt = 200
+    """Connections to all addresses together."""
+    acquire_timeout: Duration = timedelta(seconds=3)
+    """How long a statement waits for a connection that others use."""
+    connect_timeout: Duration = timedelta(seconds=10)
+    """Time for a new connection."""
+    idle_timeout: Duration = timedelta(minutes=10)
+    """A connection that nobody used for so long is closed."""
+    result: Size = Size(32 * _MIB)
+    """Bytes of one result, and of what a stream of rows gives at a time; larger results are read as streams."""
+
+
 class NetworkSettings(SettingsGroup):
     """Where guests may connect: outgoing HTTP, websockets, names that are looked up, databases."""
 
@@ -131,6 +148,7 @@ class Limits(SettingsGroup):
     """Websocket connections that all guests have open together; one more waits, and fails in the end."""
     stored_value: Size = Size(256 * _MIB)
     """Bytes of one value that a guest keeps through wasi:keyvalue or wasi:blobstore."""
+    database: DatabaseLimits = DatabaseLimits()
 
 
 class RetryPolicy(SettingsGroup):

@@ -12,6 +12,7 @@ from golem_server.host import (
     golem_durability,
     golem_oplog,
     golem_promises,
+    golem_rdbms,
     golem_retry,
     golem_rpc,
     golem_websocket,
@@ -52,6 +53,7 @@ ALL: list[HostInterface] = [
     *golem_durability.INTERFACES,
     *golem_retry.INTERFACES,
     *golem_oplog.INTERFACES,
+    *golem_rdbms.INTERFACES,
 ]
 """The interfaces of all modules of this room."""
 
