@@ -7,7 +7,17 @@ import sys
 
 from benchmarks.machine import machine
 
-NAMES = ("invocations", "connect", "replay", "host_calls", "memory", "oplog_store", "streams", "wasm_boundary")
+NAMES = (
+    "invocations",
+    "agents",
+    "connect",
+    "replay",
+    "host_calls",
+    "memory",
+    "oplog_store",
+    "streams",
+    "wasm_boundary",
+)
 
 
 def main() -> int:

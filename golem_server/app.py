@@ -12,11 +12,14 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from golem_server import __version__
 from golem_server.api.application import build_application
 from golem_server.api.services import ApiServices
 from golem_server.clock import SystemClock
+from golem_server.durable.directory import ComponentDirectory
+from golem_server.durable.discovery import AgentDiscovery
 from golem_server.durable.executor import Executor
 from golem_server.durable.guest_facts import GuestSettings
 from golem_server.durable.host_function import HostFunctions
@@ -38,6 +41,7 @@ from golem_server.registry.accounts import (
     DEFAULT_ENVIRONMENT_ID,
     Accounts,
 )
+from golem_server.registry.agent_directory import AgentDirectory
 from golem_server.registry.components import Components
 from golem_server.registry.plugins import Plugins
 from golem_server.registry.tokens import LOCAL_TOKEN, Tokens
@@ -175,7 +179,6 @@ async def running(
             allow_local_token=settings.local_token_allowed,
             configured_token=None if settings.token is None else settings.token.get_secret_value(),
         )
-        components = Components(registry, accounts, blobs, ComponentReader(code), clock)
 
         policy = NetworkPolicy(settings.network_access, allow=settings.network.allow, deny=settings.network.deny)
         stack.callback(policy.close)
@@ -206,6 +209,40 @@ async def running(
         async def link(component: WorkerComponent) -> LinkedComponent:
             return await links.link(component.wasm_hash, component.fetch, component.links)
 
+        services: dict[type[Any], Any] = {
+            HttpClient: http,
+            WebsocketClient: websockets,
+            Databases: databases,
+            NetworkPolicy: policy,
+            GuestStores: GuestStores(
+                contents=contents,
+                key_values=PostgresKeyValueStore(database),
+                objects=PostgresObjectStore(database),
+                spool=_emptied(data / "values"),
+                max_value=settings.limits.stored_value,
+                max_unstored=worker_limits.disk,
+            ),
+            FilesystemLimits: FilesystemLimits(total_bytes=worker_limits.disk, names=worker_limits.files),
+        }
+        limits = Limits(
+            memory_bytes=worker_limits.memory,
+            table_elements=worker_limits.table_elements,
+            instances=worker_limits.instances,
+            tables=worker_limits.tables,
+            memories=worker_limits.memories,
+        )
+        discovery = AgentDiscovery(
+            engine,
+            code,
+            functions,
+            clock,
+            limits,
+            services=services,
+            seconds=settings.executor.discovery_timeout.total_seconds(),
+        )
+        components = Components(registry, accounts, blobs, ComponentReader(code), clock, discovery=discovery)
+        directory = AgentDirectory(components, clock)
+        services[ComponentDirectory] = ComponentDirectory(directory)
         executor = Executor(
             Runtime(
                 store=observe(oplogs),
@@ -215,28 +252,8 @@ async def running(
                 link=link,
                 clock=clock,
                 files=data / "files",
-                services={
-                    HttpClient: http,
-                    WebsocketClient: websockets,
-                    Databases: databases,
-                    NetworkPolicy: policy,
-                    GuestStores: GuestStores(
-                        contents=contents,
-                        key_values=PostgresKeyValueStore(database),
-                        objects=PostgresObjectStore(database),
-                        spool=_emptied(data / "values"),
-                        max_value=settings.limits.stored_value,
-                        max_unstored=worker_limits.disk,
-                    ),
-                    FilesystemLimits: FilesystemLimits(total_bytes=worker_limits.disk, names=worker_limits.files),
-                },
-                limits=Limits(
-                    memory_bytes=worker_limits.memory,
-                    table_elements=worker_limits.table_elements,
-                    instances=worker_limits.instances,
-                    tables=worker_limits.tables,
-                    memories=worker_limits.memories,
-                ),
+                services=services,
+                limits=limits,
                 settings=_executor_settings(settings),
                 metrics=metrics,
                 virtual_functions=VIRTUAL_FUNCTIONS,
@@ -247,6 +264,7 @@ async def running(
         yield ApiServices(
             executor=executor,
             components=components,
+            directory=directory,
             accounts=accounts,
             plugins=Plugins(PostgresPluginStore(database), accounts, components, clock),
             tokens=tokens,

@@ -189,6 +189,8 @@ class ExecutorSettings(SettingsGroup):
     """How long a guest may compute on the event loop before it goes on in a pool thread."""
     pool_threads: PositiveInt = 4
     """Threads for guests that compute; more than there are processors bring nothing."""
+    discovery_timeout: Duration = timedelta(seconds=60)
+    """How long a component that is uploaded may take to tell its agent types."""
     compile_threads: PositiveInt = 1
     """Components that are compiled at a time; each compilation uses all processors by itself."""
     retry: RetryPolicy = RetryPolicy()

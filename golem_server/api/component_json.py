@@ -32,5 +32,7 @@ def component_to_json(component: RegisteredComponent) -> dict[str, Any]:
         "files": [],
         "originalFiles": [],
         "installedPlugins": [],
-        "metadata": metadata_to_json(component.type, component.binary, component.links),
+        "metadata": metadata_to_json(
+            component.type, component.binary, component.links, component.agent_types, component.provisions
+        ),
     }

@@ -8,6 +8,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from golem_server.api.agent_values import NO_FILES, NO_PLUGINS, Provision
 from golem_server.api.authentication import Caller, authenticated
 from golem_server.api.component_json import component_to_json
 from golem_server.api.dialects import CliDialect
@@ -15,6 +16,7 @@ from golem_server.api.json_bodies import JsonReader, empty_response, json_respon
 from golem_server.api.paths import ComponentNamePath, ComponentPath, EnvironmentPath, RevisionPath
 from golem_server.api.services import ApiServices, services_of
 from golem_server.api.uploads import Form, received_form
+from golem_server.model.agent_provisions import GivenAgents
 from golem_server.model.dynamic_links import NO_LINKS, DynamicLinks, links_from_json
 from golem_server.model.errors import InvalidInput
 from golem_server.model.ids import ComponentId, WorkerNumber
@@ -22,9 +24,6 @@ from golem_server.model.ids import ComponentId, WorkerNumber
 router = APIRouter(tags=["Component"], dependencies=[Depends(authenticated)])
 
 _PAGE = 1000
-
-NO_FILES = "Files of components are not available in this version"
-NO_PLUGINS = "Plugins of components are not available in this version"
 
 
 class Metadata(msgspec.Struct, rename="camel"):
@@ -39,8 +38,9 @@ class Metadata(msgspec.Struct, rename="camel"):
     dynamic_linking: dict[str, Any] | None = None
     plugins: list[Any] | None = None
     plugin_updates: list[Any] | None = None
-    agent_type_provision_configs: dict[str, dict[str, Any]] | None = None
-    agent_type_provision_config_updates: dict[str, dict[str, Any]] | None = None
+    agent_types: list[Any] | None = None
+    agent_type_provision_configs: dict[str, Provision] | None = None
+    agent_type_provision_config_updates: dict[str, Provision] | None = None
 
     def refuse_what_is_missing(self) -> None:
         """Raise InvalidInput if something is asked for that this version does not have."""
@@ -48,9 +48,18 @@ class Metadata(msgspec.Struct, rename="camel"):
             raise InvalidInput(NO_FILES)
         if self.plugins or self.plugin_updates:
             raise InvalidInput(NO_PLUGINS)
-        for configs in (self.agent_type_provision_configs, self.agent_type_provision_config_updates):
-            if configs and any(any(config.values()) for config in configs.values()):
-                raise InvalidInput("Provision configurations of agent types are not available in this version")
+        for provision in (self._provisions or {}).values():
+            provision.refuse_what_is_missing()
+            checked_environment(provision.env)
+
+    @property
+    def agents(self) -> GivenAgents:
+        """What it says of the component's agents."""
+        return GivenAgents(self.agent_types, self._provisions)
+
+    @property
+    def _provisions(self) -> dict[str, Provision] | None:
+        return self.agent_type_provision_configs or self.agent_type_provision_config_updates
 
     @property
     def links(self) -> DynamicLinks | None:
@@ -78,10 +87,10 @@ async def create_component(request: Request, environment_id: EnvironmentPath, ca
         metadata = _metadata_of(form, services)
         if metadata is None:
             name, wasm, environment = form.text("name"), form.file("component"), _older_environment(form, services)
-            links = _older_links(form, services)
+            links, agents = _older_links(form, services), GivenAgents()
         else:
             name, wasm, environment = metadata.component_name, form.file("componentWasm"), metadata.env
-            links = metadata.links
+            links, agents = metadata.links, metadata.agents
         if name is None:
             raise InvalidInput("parse multipart error: part `name` is missing")
         component = await services.components.create(
@@ -91,6 +100,7 @@ async def create_component(request: Request, environment_id: EnvironmentPath, ca
             caller.account_id,
             environment=checked_environment(environment),
             links=links or NO_LINKS,
+            agents=agents,
             strict_name=metadata is not None,
         )
     return json_response(component_to_json(component))
@@ -131,6 +141,7 @@ async def update_component(request: Request, component: ComponentPath, caller: C
             upload=form.file("component") if metadata is None else form.files.get("newComponentWasm"),
             environment=None if metadata is None or metadata.env is None else checked_environment(metadata.env),
             links=_older_links(form, services) if metadata is None else metadata.links,
+            agents=None if metadata is None else metadata.agents,
             current_revision=None if metadata is None else metadata.current_revision,
         )
     return json_response(component_to_json(updated))

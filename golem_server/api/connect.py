@@ -72,7 +72,7 @@ async def _worker_id(socket: WebSocket, services: ApiServices) -> WorkerId:
     caller = await services.tokens.authenticate(credential(socket.scope["headers"]))
     component_id = ComponentId(parse_uuid("component_id", socket.path_params["component_id"]))
     component = await visible_component(services, component_id, caller)
-    return WorkerId(component.component_id, parse_worker_name(socket.path_params["agent_name"]))
+    return WorkerId(component.component_id, parse_worker_name(socket.path_params["agent_name"], component))
 
 
 def _is_official_client(socket: WebSocket) -> bool:

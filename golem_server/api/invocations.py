@@ -23,13 +23,16 @@ from golem_server.api.errors import answer_of, unexpected
 from golem_server.api.json_bodies import EMPTY_OBJECT, JsonReader, Message, Receive
 from golem_server.api.paths import parse_uuid, parse_worker_name, visible_component
 from golem_server.api.services import ApiServices
+from golem_server.model.component_agents import is_agent_function
 from golem_server.model.errors import Conflict, InvalidInput
 from golem_server.model.function_names import ResolvedFunction
-from golem_server.model.ids import ComponentId, WorkerId
+from golem_server.model.ids import AccountId, ComponentId, WorkerId
 from golem_server.model.json_values import Json, SignatureJson
 from golem_server.model.oplog import Invocation
+from golem_server.model.principals import user_principal
 from golem_server.model.trace import NO_TRACE, TraceContext, parse_trace_headers
 from golem_server.model.types import FunctionType, Value
+from golem_server.model.workers import WorkerCreation
 
 Scope: TypeAlias = Message
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
@@ -56,7 +59,7 @@ _parameters = msgspec.json.Decoder(InvokeParameters)
 class _Signature:
     """The JSON of one export's parameters and result, ready for use. Keeps the export, whose identity is its key."""
 
-    __slots__ = ("_json", "_prefix", "function", "resolved")
+    __slots__ = ("_json", "_prefix", "function", "resolved", "takes_principal")
 
     def __init__(self, resolved: ResolvedFunction) -> None:
         self.resolved = resolved
@@ -64,6 +67,7 @@ class _Signature:
         self._prefix: bytes | None = None
         # The arguments of an indexed resource are in its name only.
         self.function = resolved.export_name if resolved.indexed is None else None
+        self.takes_principal = is_agent_function(resolved) and len(resolved.type.parameters) > 2
 
     def decode(self, params: Json, worker_id: WorkerId) -> list[Value]:
         """The values of the request's parameters. Raises InvalidInput."""
@@ -88,6 +92,7 @@ class Invocations:
         self._workers: dict[tuple[bytes, bytes], WorkerId] = {}
         self._functions: dict[bytes, str] = {}
         self._signatures: dict[int, _Signature] = {}
+        self._creations: dict[AccountId, WorkerCreation] = {}
         self._random_keys = _RandomKeys()
 
     @staticmethod
@@ -124,9 +129,9 @@ class Invocations:
         _, _, _, component, _, name, operation = scope["raw_path"].split(b"/")
         worker_id = self._workers.get((component, name))
         component_id = worker_id.component_id if worker_id is not None else _component_id(component)
-        await visible_component(services, component_id, caller)
+        registered = await visible_component(services, component_id, caller)
         if worker_id is None:
-            worker_id = WorkerId(component_id, parse_worker_name(name.decode("latin-1")))
+            worker_id = WorkerId(component_id, parse_worker_name(name.decode("latin-1"), registered))
             _remember(self._workers, (component, name), worker_id)
         function = self._function(scope["query_string"])
         if self._reader is None:
@@ -139,18 +144,26 @@ class Invocations:
             resolved = await executor.operations.function_of(worker_id, function)
         signature = self._signature(resolved)
         key, trace = _key_and_trace(headers)
+        parameters = signature.decode(body.params or [], worker_id)
+        creation = self._creations.get(caller.account_id)
+        if creation is None:
+            creation = WorkerCreation(principal=user_principal(caller.account_id))
+            _remember(self._creations, caller.account_id, creation)
+        if signature.takes_principal:
+            # Nobody can pretend to be somebody else.
+            parameters[2] = creation.principal
         invocation = Invocation(
             key or self._random_keys.next(),
             signature.function or function,
-            signature.decode(body.params or [], worker_id),
+            parameters,
             trace.trace_id,
             trace.states,
             trace.spans,
         )
         if operation == FORGET:
-            await executor.invoke(worker_id, invocation)
+            await executor.invoke(worker_id, invocation, creation)
             return EMPTY_OBJECT
-        result = await executor.invoke_and_await(worker_id, invocation)
+        result = await executor.invoke_and_await(worker_id, invocation, creation)
         try:
             return signature.encode(result, worker_id)
         except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:

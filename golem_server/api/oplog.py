@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -18,7 +19,7 @@ from golem_server.api.workers import MAX_INT64
 from golem_server.durable.executor import MAX_OPLOG_PAGE, Executor
 from golem_server.model.errors import InvalidInput
 from golem_server.model.ids import WorkerId
-from golem_server.model.oplog import Entry, InvocationFinished, InvocationStarted
+from golem_server.model.oplog import Entry, Invocation, InvocationFinished, InvocationStarted
 from golem_server.model.oplog_query import Query, parse_query
 
 _WRONG = "INVALID_OPLOG_QUERY_PARAMS"
@@ -52,9 +53,14 @@ async def worker_oplog(
     part = await executor.oplog(worker_id, first, count, query=parsed)
     entries = part.entries
     revision = (await executor.find(worker_id)).columns.component_revision
-    writer = OplogJson(worker_id, (await executor.component_of(worker_id)).functions, cli)
-    if parsed is None:
-        writer.running = await _function_before(executor, worker_id, entries)
+    component = await executor.component_of(worker_id)
+    writer = OplogJson(worker_id, component.functions, cli)
+    if component.agents is not None:
+        with suppress(InvalidInput):
+            writer.agent = component.agents.agent(worker_id.name)
+    before = await _invocation_before(executor, worker_id, entries) if parsed is None else None
+    if before is not None:
+        writer.begin(before)
     following = None
     if part.next is not None:
         following = {
@@ -75,15 +81,17 @@ async def worker_oplog(
     )
 
 
-async def _function_before(executor: Executor, worker_id: WorkerId, entries: Sequence[tuple[int, Entry]]) -> str | None:
-    """The function whose result the page begins with the rest of, if the page before it says so."""
+async def _invocation_before(
+    executor: Executor, worker_id: WorkerId, entries: Sequence[tuple[int, Entry]]
+) -> Invocation | None:
+    """The invocation whose result the page begins with the rest of, if the page before it says so."""
     for index, entry in entries:
         if isinstance(entry, InvocationStarted):
             return None
         if isinstance(entry, InvocationFinished):
             before = max(1, entries[0][0] - MAX_OPLOG_PAGE)
             earlier = await executor.oplog(worker_id, before, index - before)
-            started = [item.invocation.function for _, item in earlier.entries if isinstance(item, InvocationStarted)]
+            started = [item.invocation for _, item in earlier.entries if isinstance(item, InvocationStarted)]
             return started[-1] if started else None
     return None
 

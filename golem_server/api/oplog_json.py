@@ -13,9 +13,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from golem_server.api.agent_oplog_json import agent_invocation, agent_result
 from golem_server.api.timestamps import timestamp_of_milliseconds
 from golem_server.api.worker_json import agent_id_to_json, region_to_json, worker_id_to_json
 from golem_server.model import oplog
+from golem_server.model.agent_provisions import entry_to_json
+from golem_server.model.component_agents import Agent
 from golem_server.model.errors import GolemError
 from golem_server.model.function_names import FunctionResolver, ResolvedFunction
 from golem_server.model.ids import WorkerId
@@ -62,13 +65,16 @@ class OplogJson:
     """Writes the entries of one worker in their order. `cli` chooses the words of the command line.
 
     `functions` finds the types of exported functions. The function whose result an entry has is the one that began
-    before it: `running` is its name where the first entry given is inside an invocation.
+    before it: `running` is its name where the first entry given is inside an invocation. `agent` is what the worker's
+    name means, for an agent; its invocations are then shown as such, in the default words beside the exported function.
     """
 
     worker_id: WorkerId
     functions: FunctionResolver
     cli: bool = False
     running: str | None = None
+    agent: Agent | None = None
+    _invoked: Invocation | None = None
 
     def entry(self, entry: Entry, *, apart: bool = False) -> dict[str, Any]:
         """One entry; those before an entry that stands `apart` are not known."""
@@ -101,6 +107,15 @@ class OplogJson:
             "initialActivePlugins": [str(plugin) for plugin in entry.initial_active_plugins],
             "wasiConfigVars": [{"key": key, "value": value} for key, value in entry.config.items()],
             "originalPhantomId": None,
+            **self._agent_of(entry),
+        }
+
+    def _agent_of(self, entry: oplog.Create) -> dict[str, Any]:
+        if not entry.agent_type:
+            return {}
+        return {
+            "agentMode": "Ephemeral" if entry.ephemeral else "Durable",
+            "localAgentConfig": [entry_to_json(each) for each in entry.agent_config],
         }
 
     def host_call(self, entry: oplog.HostCall) -> dict[str, Any]:
@@ -114,19 +129,28 @@ class OplogJson:
             "durableFunctionType": category,
         }
 
+    def begin(self, invocation: Invocation) -> None:
+        """The entries that follow are inside of this invocation."""
+        self.running = invocation.function
+        self._invoked = invocation
+
     def started(self, entry: oplog.InvocationStarted) -> dict[str, Any]:
-        self.running = entry.invocation.function
+        self.begin(entry.invocation)
         invocation = self._invocation(entry.invocation, entry.timestamp)
         return {"invocation": invocation} if self.cli else invocation
 
     def finished(self, entry: oplog.InvocationFinished) -> dict[str, Any]:
         result = self._result(entry.result)
-        self.running = None
+        of_agent = None
+        if self.agent is not None and self._invoked is not None:
+            of_agent = agent_result(self.agent, self._invoked, entry.result)
+        self.running = self._invoked = None
         if not self.cli:
-            return {"response": result, "consumedFuel": entry.consumed_fuel}
+            answer = {"response": result, "consumedFuel": entry.consumed_fuel}
+            return answer if of_agent is None else {**answer, "result": of_agent}
         output = _data_value([] if result is None else [result])
         return {
-            "result": {"type": "AgentMethod", "output": output},
+            "result": of_agent or {"type": "AgentMethod", "output": output},
             "consumedFuel": entry.consumed_fuel,
             "componentRevision": entry.component_revision,
         }
@@ -147,6 +171,9 @@ class OplogJson:
             "traceStates": invocation.trace_states,
             "invocationContext": invocation_context_to_json(stack),
         }
+        of_agent = None if self.agent is None else agent_invocation(self.agent, invocation)
+        if self.cli and of_agent is not None:
+            return {**of_agent, **context}
         parameters = self._parameters(invocation)
         if self.cli:
             return {
@@ -155,7 +182,8 @@ class OplogJson:
                 "functionInput": _data_value(parameters),
                 **context,
             }
-        return {"functionName": invocation.function, "request": parameters, **context}
+        answer = {"functionName": invocation.function, "request": parameters, **context}
+        return answer if of_agent is None else {**answer, "invocation": {**of_agent, **context}}
 
     def _parameters(self, invocation: Invocation) -> list[Json]:
         values = invocation.parameters

@@ -9,6 +9,7 @@ The order of checks (reference: rest-api, section 1): token, ids, existence, the
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Annotated, Any, NewType, TypeVar
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
@@ -17,6 +18,7 @@ from fastapi import Depends, Request
 
 from golem_server.api.authentication import Caller
 from golem_server.api.services import ApiServices, services_of
+from golem_server.model.agent_ids import normalize_agent_id
 from golem_server.model.errors import InvalidInput, NotFound
 from golem_server.model.ids import ComponentId, EnvironmentId, WorkerId, worker_name_error
 from golem_server.registry.access import AccountContext
@@ -50,20 +52,29 @@ def parse_uuid(name: str, raw: str) -> UUID:
         raise InvalidInput(f"failed to parse path `{name}`: expected a UUID") from None
 
 
-def parse_worker_name(raw: str) -> str:
-    """The name of a worker. Raises InvalidInput."""
-    name = decode_segment("agent_name", raw)
-    reason = worker_name_error(name)
-    if reason is not None:
-        raise InvalidInput(reason, code="INVALID_WORKER_ID")
-    return name
+def parse_worker_name(raw: str, component: RegisteredComponent) -> str:
+    """The name of a worker of the component. Raises InvalidInput."""
+    return worker_name(decode_segment("agent_name", raw), component)
 
 
-def check_worker_name(name: str) -> None:
-    """Raise InvalidInput for a text that cannot name a worker."""
-    reason = worker_name_error(name)
+def worker_name(text: str, component: RegisteredComponent) -> str:
+    """The name that a text means: of an agent, its id in the canonical spelling. Raises InvalidInput.
+
+    A name that no agent of the latest revision can have may still be that of an older worker, so it is let pass; only
+    to create an agent of that name is an error.
+    """
+    agents = component.agents
+    if agents is not None:
+        try:
+            return agents.agent(text).name
+        except InvalidInput:
+            pass
+        with suppress(InvalidInput):
+            return normalize_agent_id(text)
+    reason = worker_name_error(text)
     if reason is not None:
-        raise InvalidInput(reason, code="INVALID_WORKER_ID")
+        raise InvalidInput(reason if agents is None else f"Invalid agent id: {reason}", code="INVALID_WORKER_ID")
+    return text
 
 
 async def visible_component(
@@ -122,7 +133,7 @@ ComponentPath = Annotated[RegisteredComponent, Depends(_component)]
 
 
 async def _worker(request: Request, component: ComponentPath) -> WorkerId:
-    return WorkerId(component.component_id, parse_worker_name(request.path_params["agent_name"]))
+    return WorkerId(component.component_id, parse_worker_name(request.path_params["agent_name"], component))
 
 
 WorkerPath = Annotated[WorkerId, Depends(_worker)]

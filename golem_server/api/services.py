@@ -9,6 +9,7 @@ from fastapi import Request
 
 from golem_server.durable.executor import Executor
 from golem_server.registry.accounts import Accounts
+from golem_server.registry.agent_directory import AgentDirectory
 from golem_server.registry.components import Components
 from golem_server.registry.plugins import Plugins
 from golem_server.registry.tokens import Tokens
@@ -22,6 +23,7 @@ class ApiServices:
 
     executor: Executor
     components: Components
+    directory: AgentDirectory
     accounts: Accounts
     plugins: Plugins
     tokens: Tokens

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from golem_server.api.timestamps import timestamp_of_milliseconds
+from golem_server.model.agent_provisions import entry_to_json
 from golem_server.model.ids import WorkerId
 from golem_server.model.oplog import Region
 from golem_server.model.status import StatusRecord, UpdateRecord, decode_status
@@ -49,7 +50,7 @@ def worker_to_json(stored: StoredWorker) -> dict[str, Any]:
         "args": worker.arguments,
         "env": worker.environment,
         "wasiConfigVars": [{"key": key, "value": value} for key, value in worker.config.items()],
-        "config": [],
+        "config": [entry_to_json(entry) for entry in worker.agent_config],
         "status": columns.status.text,
         "componentVersion": columns.component_revision,
         "componentRevision": columns.component_revision,

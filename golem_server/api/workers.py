@@ -7,16 +7,19 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from golem_server.api.authentication import authenticated
+from golem_server.api.authentication import Caller, authenticated
 from golem_server.api.components import checked_environment
 from golem_server.api.dialects import CliDialect
 from golem_server.api.json_bodies import JsonReader, empty_response, json_response
-from golem_server.api.paths import ComponentPath, WorkerPath, check_worker_name
+from golem_server.api.paths import ComponentPath, WorkerPath, worker_name
 from golem_server.api.services import services_of
 from golem_server.api.worker_configuration import ConfigValue, ConfigVariable, configuration_variables
 from golem_server.api.worker_json import created_worker_to_json, worker_to_json
-from golem_server.model.errors import InvalidInput
+from golem_server.model.agent_provisions import config_entries
+from golem_server.model.errors import InvalidInput, WorkerAlreadyExists
 from golem_server.model.ids import OplogIndex, PromiseId, WorkerId, WorkerNumber
+from golem_server.model.principals import user_principal
+from golem_server.model.workers import WorkerCreation
 
 router = APIRouter(tags=["Worker"], dependencies=[Depends(authenticated)])
 
@@ -57,19 +60,33 @@ Reader = Annotated[JsonReader, Depends(_read_json)]
 
 
 @router.post("/v1/components/{component_id}/workers", operation_id="launchNewWorker")
-async def launch_worker(request: Request, component: ComponentPath, reader: Reader) -> Response:
+async def launch_worker(request: Request, component: ComponentPath, caller: Caller, reader: Reader) -> Response:
     """Create a worker of the latest revision and load it."""
     wanted = await reader.read(request.receive, request.scope["headers"], _creation)
-    check_worker_name(wanted.name)
+    name, agent_config = worker_name(wanted.name, component), []
+    config = configuration_variables(wanted.config_vars, None if component.agents else wanted.config)
+    if component.agents is not None:
+        agent = component.agents.agent(name)
+        name, agent_config = agent.with_phantom().name, config_entries(agent.type, wanted.config or ())
     arguments = wanted.args or []
     if any("\0" in argument for argument in arguments):
         raise InvalidInput("An argument of a worker cannot contain a NUL")
-    stored = await services_of(request).executor.create(
-        WorkerId(component.component_id, wanted.name),
-        arguments,
-        checked_environment(wanted.env),
-        configuration_variables(wanted.config_vars, wanted.config),
+    worker_id = WorkerId(component.component_id, name)
+    creation = WorkerCreation(
+        arguments=arguments,
+        environment=checked_environment(wanted.env),
+        config=config,
+        agent_config=agent_config,
+        principal=user_principal(caller.account_id),
     )
+    executor = services_of(request).executor
+    try:
+        stored = await executor.create(worker_id, creation)
+    except WorkerAlreadyExists:
+        # An agent is what its name says: asking for the same one twice is no mistake.
+        stored = await executor.find(worker_id)
+        if component.agents is None or not creation.gives_what(stored.worker):
+            raise
     return json_response(created_worker_to_json(stored))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import TypeVar
@@ -31,6 +31,7 @@ from golem_server.durable.worker import Worker
 from golem_server.durable.worker_services import WorkerServices
 from golem_server.model.errors import (
     GolemError,
+    InvalidInput,
     InvalidWorkerRequest,
     NotFound,
     OplogFenced,
@@ -45,7 +46,7 @@ from golem_server.model.oplog_query import Query
 from golem_server.model.scheduled import ScheduledInvocation
 from golem_server.model.status import StatusRecord, decode_status
 from golem_server.model.types import Value
-from golem_server.model.workers import NewWorker, StoredWorker, WorkerStatus
+from golem_server.model.workers import NewWorker, StoredWorker, WorkerCreation, WorkerStatus
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,9 @@ MAX_OPLOG_PAGE = 100
 
 CREATE_PROMISE = "golem::api::create_promise"
 """The recorded name of the call that creates a promise; guests of 1.2.5 have a NoOp entry in its place."""
+
+NOBODYS = WorkerCreation()
+"""What a worker gets that is created because somebody unknown used it."""
 
 _WAITING = (WorkerStatus.RUNNING, WorkerStatus.SUSPENDED, WorkerStatus.RETRYING, WorkerStatus.INTERRUPTED)
 
@@ -112,22 +116,16 @@ class Executor(WorkerServices):
 
     # --- Workers
 
-    async def create(
-        self,
-        worker_id: WorkerId,
-        arguments: list[str],
-        environment: dict[str, str],
-        config: dict[str, str] | None = None,
-    ) -> StoredWorker:
-        """Create a worker of the component's newest revision and instantiate it; `config` are its configuration
-        variables.
+    async def create(self, worker_id: WorkerId, creation: WorkerCreation) -> StoredWorker:
+        """Create a worker of the component's newest revision and instantiate it. An agent's constructor runs then.
 
-        Raises NotFound (component), WorkerAlreadyExists, WorkerCreationFailed.
+        Raises NotFound (component), InvalidInput (no name for an agent of it), WorkerAlreadyExists,
+        WorkerCreationFailed.
         """
         async with self._locked(worker_id):
             if await self._runtime.store.find_worker(worker_id) is not None:
                 raise WorkerAlreadyExists(worker_id)
-            stored, component = await self._create(worker_id, arguments, environment, config or {})
+            stored, component = await self._create(worker_id, creation)
             worker = self._adopt(stored, component)
         try:
             await worker.start()
@@ -135,12 +133,12 @@ class Executor(WorkerServices):
             log.info("worker %s was stopped while it was created", worker_id)
         return stored
 
-    async def ensure(self, worker_id: WorkerId, environment: Mapping[str, str]) -> WorkerNumber:
-        """The number of a worker, which is created with these variables if there is none, and not started.
+    async def ensure(self, worker_id: WorkerId, creation: WorkerCreation) -> WorkerNumber:
+        """The number of a worker, which is created with this if there is none, and not started.
 
         Raises NotFound for its component.
         """
-        return (await self._load(worker_id, create=environment)).number
+        return (await self._load(worker_id, creation)).number
 
     async def exists(self, worker_id: WorkerId) -> bool:
         """Whether there is such a worker."""
@@ -202,12 +200,12 @@ class Executor(WorkerServices):
     # --- Invocations
 
     async def invoke_and_await(
-        self, worker_id: WorkerId, invocation: Invocation, environment: Mapping[str, str] | None = None
+        self, worker_id: WorkerId, invocation: Invocation, creation: WorkerCreation = NOBODYS
     ) -> Value:
         """Run an exported function and return its result.
 
-        The worker is created, with `environment` as its variables, if it does not exist. The same idempotency key gives
-        the same result again without running.
+        The worker is created, with `creation`, if it does not exist. The same idempotency key gives the same result
+        again without running.
         """
         worker = self._workers.get(worker_id)
         if worker is not None and not self._stopping:
@@ -215,20 +213,20 @@ class Executor(WorkerServices):
                 return await worker.invoke(invocation, wait=True)
             except WorkerClosed:
                 pass
-        return await self._with_worker(worker_id, lambda worker: worker.invoke(invocation, wait=True), environment)
+        return await self._with_worker(worker_id, creation, lambda worker: worker.invoke(invocation, wait=True))
 
-    async def invoke(
-        self, worker_id: WorkerId, invocation: Invocation, environment: Mapping[str, str] | None = None
-    ) -> None:
+    async def invoke(self, worker_id: WorkerId, invocation: Invocation, creation: WorkerCreation = NOBODYS) -> None:
         """Queue an invocation durably. The worker is created as by `invoke_and_await`."""
-        await self._with_worker(worker_id, lambda worker: worker.invoke(invocation, wait=False), environment)
+        await self._with_worker(worker_id, creation, lambda worker: worker.invoke(invocation, wait=False))
 
-    async def schedule(self, worker_id: WorkerId, due_at: int, invocation: Invocation) -> None:
+    async def schedule(
+        self, worker_id: WorkerId, due_at: int, invocation: Invocation, creation: WorkerCreation = NOBODYS
+    ) -> None:
         """Have an invocation queued at a time (milliseconds since the epoch), durably.
 
         The worker is created as by `invoke_and_await`. The same idempotency key again changes the time of the first.
         """
-        number = await self.ensure(worker_id, {})
+        number = await self.ensure(worker_id, creation)
         schedule_id = uuid5(uuid5(worker_id.component_id, worker_id.name), invocation.idempotency_key)
         await self._schedule.put(
             ScheduledInvocation(
@@ -403,15 +401,12 @@ class Executor(WorkerServices):
         return stored.number
 
     async def _with_worker(
-        self,
-        worker_id: WorkerId,
-        use: Callable[[Worker], Awaitable[T]],
-        environment: Mapping[str, str] | None = None,
+        self, worker_id: WorkerId, creation: WorkerCreation, use: Callable[[Worker], Awaitable[T]]
     ) -> T:
         while True:
             if self._stopping:
                 raise Unavailable("The server is shutting down; try again with the same idempotency key")
-            worker = await self._load(worker_id, create=environment or {})
+            worker = await self._load(worker_id, creation)
             try:
                 return await use(worker)
             except WorkerClosed:
@@ -431,8 +426,8 @@ class Executor(WorkerServices):
             except WorkerClosed:
                 continue
 
-    async def _load(self, worker_id: WorkerId, *, create: Mapping[str, str] | None = None) -> Worker:
-        """The worker's object. With `create` one is made with these variables where there is no such worker."""
+    async def _load(self, worker_id: WorkerId, creation: WorkerCreation | None = None) -> Worker:
+        """The worker's object. With `creation` it is made where there is no such worker."""
         worker = self._workers.get(worker_id)
         if worker is not None:
             return worker
@@ -441,9 +436,9 @@ class Executor(WorkerServices):
             if worker is not None:
                 return worker
             stored = await self._runtime.store.find_worker(worker_id)
-            if stored is None and create is not None:
+            if stored is None and creation is not None:
                 try:
-                    return self._adopt(*await self._create(worker_id, [], dict(create), {}))
+                    return self._adopt(*await self._create(worker_id, creation))
                 except WorkerAlreadyExists:
                     # Another server was faster.
                     stored = await self._runtime.store.find_worker(worker_id)
@@ -452,10 +447,11 @@ class Executor(WorkerServices):
             revision = stored.columns.component_revision
             return self._adopt(stored, await self._runtime.components.revision(worker_id.component_id, revision))
 
-    async def _create(
-        self, worker_id: WorkerId, arguments: list[str], environment: dict[str, str], config: dict[str, str]
-    ) -> tuple[StoredWorker, WorkerComponent]:
+    async def _create(self, worker_id: WorkerId, creation: WorkerCreation) -> tuple[StoredWorker, WorkerComponent]:
         component = await self._runtime.components.latest(worker_id.component_id)
+        agent = None if component.agents is None else component.agents.agent(worker_id.name)
+        if agent is not None and agent.name != worker_id.name:
+            raise InvalidInput(f"Invalid agent id: {worker_id.name[:200]} is written {agent.name}")
         now = self._runtime.clock.now_ns() // 1_000_000
         entry = Create(
             timestamp=now,
@@ -465,11 +461,16 @@ class Executor(WorkerServices):
             environment_id=component.environment_id,
             created_by=component.created_by,
             instance_id=uuid4(),
-            arguments=arguments,
-            environment=environment,
-            config=config,
+            arguments=creation.arguments,
+            environment=creation.environment,
+            config=creation.config,
+            parent=creation.parent,
             component_size=component.size_bytes,
             initial_memory_bytes=component.initial_memory_bytes,
+            agent_type="" if agent is None else agent.type.name,
+            ephemeral=agent is not None and agent.is_ephemeral,
+            agent_config=creation.agent_config,
+            principal=None if agent is None else creation.principal,
         )
         record = StatusRecord()
         record.apply(1, entry)
@@ -478,9 +479,11 @@ class Executor(WorkerServices):
             environment_id=component.environment_id,
             created_by=component.created_by,
             created_at=now,
-            arguments=arguments,
-            environment=environment,
-            config=config,
+            arguments=entry.arguments,
+            environment=entry.environment,
+            config=entry.config,
+            agent_config=entry.agent_config,
+            principal=entry.principal,
         )
         columns = record.columns(None)
         number = await self._runtime.store.create_worker(worker, encode_entry(entry), columns)

@@ -5,24 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar
+from typing import Any, NotRequired, TypedDict, TypeVar
 from uuid import UUID
 
 from golem_server.clock import Clock
 from golem_server.durable.resources import ResourceTable
 from golem_server.durable.worker_services import WorkerServices
+from golem_server.model.agent_provisions import ConfigPath
+from golem_server.model.component_agents import Agent
 from golem_server.model.errors import InternalBug
 from golem_server.model.ids import WorkerId
-from golem_server.model.oplog import RetryPolicy
+from golem_server.model.oplog import ConfigEntry, RetryPolicy
 
 ServiceT = TypeVar("ServiceT")
 
 
 @dataclass(frozen=True, slots=True)
 class GuestSettings:
-    """How guests are treated. Durations in seconds."""
+    """How guests are treated. Durations in seconds.
+
+    `longest_ephemeral_wait`: how long an ephemeral agent, which never leaves memory in the middle of an invocation,
+    may wait for timers and promises.
+    """
 
     suspend_after: float = 10.0
+    longest_ephemeral_wait: float = 60.0
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
 
 
@@ -41,6 +48,8 @@ class Facts(TypedDict):
     workers: WorkerServices
     services: Mapping[type[Any], Any]
     settings: GuestSettings
+    agent: NotRequired[Agent | None]
+    agent_config: NotRequired[Mapping[ConfigPath, ConfigEntry]]
 
 
 class GuestFacts:
@@ -50,6 +59,7 @@ class GuestFacts:
       configuration variables;
     - `name`, `component_revision`, `environment`: what the guest may see of itself, in replay as it was then;
       `environment` holds the guest's variables as given at creation and by the component, without Golem's own;
+    - `agent`, `agent_config`: for an agent, what its name says and its type, and its configuration by path;
     - `clock`: the only time;
     - `resources`: what the guest's handles stand for;
     - `files`: the worker's folder, empty at each start (replay writes it again);
@@ -72,6 +82,8 @@ class GuestFacts:
         workers: WorkerServices,
         services: Mapping[type[Any], Any],
         settings: GuestSettings,
+        agent: Agent | None = None,
+        agent_config: Mapping[ConfigPath, ConfigEntry] | None = None,
     ) -> None:
         self.worker_id = worker_id
         self.name = worker_id.name
@@ -85,6 +97,8 @@ class GuestFacts:
         self.files = files
         self.workers = workers
         self.settings = settings
+        self.agent = agent
+        self.agent_config = agent_config or {}
         self.resources = ResourceTable()
         self.local: dict[Any, Any] = {}
         self._services = services

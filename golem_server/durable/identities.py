@@ -46,8 +46,10 @@ async def identities_of(
         if revision not in found:
             found[revision] = await components.revision(component.component_id, revision)
         given = worker.environment
+        shown = found[revision]
+        of_type = shown.agents.provision(status.agent_type).environment if shown.agents and status.agent_type else {}
         # The worker's variables come first and win.
-        environment = {**given, **found[revision].environment, **given}
+        environment = {**given, **shown.environment, **of_type, **given}
         identities.append(Identity(since, name, revision, environment))
     return identities
 

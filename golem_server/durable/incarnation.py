@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import cast
 
 from golem_server.durable import snapshots
+from golem_server.durable.agents import agent_error, invocations_left_behind
 from golem_server.durable.context import WorkerContext
 from golem_server.durable.identities import identities_of
 from golem_server.durable.oplog import WorkerOplog
 from golem_server.durable.ports import WorkerComponent
 from golem_server.durable.replay import History, ReplayCursor
 from golem_server.durable.runtime import Runtime
+from golem_server.durable.signals import AgentFailure
 from golem_server.durable.snapshots import SavedState
 from golem_server.durable.worker_services import WorkerServices
 from golem_server.model.errors import FailedToResumeWorker, UnexpectedOplogEntry
@@ -28,6 +30,7 @@ from golem_server.model.oplog import (
     Invocation,
     InvocationFinished,
     InvocationStarted,
+    Restart,
 )
 from golem_server.model.types import HandleType, Value
 from golem_server.model.workers import NewWorker
@@ -61,6 +64,8 @@ class Incarnation:
         self._functions: dict[str, _Bound] = {}
         self._indexed: dict[tuple[str, tuple[str, ...]], int] = {}
         self._commit_timer: asyncio.TimerHandle | None = None
+        self.starts_over = False
+        """Whether earlier invocations were left out: then its next one is preceded by an entry that says so."""
 
     async def instantiate(self) -> None:
         """Build the instance. Its start functions replay or record like any other code.
@@ -108,6 +113,11 @@ class Incarnation:
         Raises InvalidInput, with nothing written, if the function or its arguments are wrong.
         """
         context = self.context
+        if context.agent is not None:
+            context.agent.check(invocation)
+        if self.starts_over:
+            context.append(Restart(timestamp=context.now_ms()))
+            self.starts_over = False
 
         started = context.now_ms()
 
@@ -142,6 +152,9 @@ class Incarnation:
         finally:
             self._stop_commits()
         self._runtime.metrics.host_calls(context.host_calls - began, replay=not context.is_live)
+        if context.agent is not None and (reason := agent_error(bound.resolved, result)) is not None:
+            await context.settle_replay()
+            raise AgentFailure(reason)
         if not await context.settle_replay():
             context.invocation_ended()
 
@@ -267,6 +280,7 @@ async def load(
     """
     status = oplog.status
     snapshot = status.replay_snapshot
+    passed_over = invocations_left_behind(status, oplog.committed_index)
     cursor = ReplayCursor(
         runtime.store,
         oplog.number,
@@ -274,7 +288,9 @@ async def load(
         target=oplog.committed_index,
         skipped=status.skipped_regions,
         snapshot=snapshot,
+        passed_over=passed_over,
     )
+    agent = None if component.agents is None or not status.agent_type else component.agents.agent(worker.worker_id.name)
     began = runtime.clock.monotonic()
     identities = await identities_of(worker, status, component, runtime.components)
     await cursor.load()
@@ -286,6 +302,8 @@ async def load(
         arguments=worker.arguments,
         environment=identities[0].environment,
         config=worker.config,
+        agent=agent,
+        agent_config={} if agent is None else agent.config(worker.agent_config),
         clock=runtime.clock,
         oplog=oplog,
         cursor=cursor,
@@ -296,6 +314,7 @@ async def load(
         identities=identities,
     )
     incarnation = Incarnation(context, component, runtime)
+    incarnation.starts_over = passed_over is not None and status.current_idempotency_key is None
 
     def live() -> None:
         runtime.metrics.replayed(cursor.position, runtime.clock.monotonic() - began)

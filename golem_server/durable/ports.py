@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 from uuid import UUID
 
+from golem_server.model.component_agents import ComponentAgents
 from golem_server.model.dynamic_links import DynamicLinks
 from golem_server.model.function_names import FunctionResolver
 from golem_server.model.ids import AccountId, ComponentId, EnvironmentId, WorkerId, WorkerNumber
@@ -145,7 +146,8 @@ class WorkerComponent(Protocol):
     """What an executor must know of a component's revision to run workers of it. Nothing of it changes.
 
     `account_id` is the owner of its environment. `functions` finds its exports by name; one object is shared by all
-    workers of the revision. `links` say what the clients of other components stand for that it imports.
+    workers of the revision. `agents` are its agent types, None where its workers are no agents. `links` say what the
+    clients of other components stand for that it imports.
     """
 
     @property
@@ -177,6 +179,9 @@ class WorkerComponent(Protocol):
 
     @property
     def functions(self) -> FunctionResolver: ...
+
+    @property
+    def agents(self) -> ComponentAgents | None: ...
 
     @property
     def links(self) -> DynamicLinks: ...

@@ -128,8 +128,9 @@ class ReplayCursor:
     """Walks over the entries `first`..`target` that replay consumes.
 
     With a `snapshot`, the index of the entry that holds one, it consumes only what follows; the entries before are read
-    for the history of invocations alone. `position` is the index of the entry consumed last. `finished` is exact
-    whenever no chunk has to be read, and `load` reads the next one.
+    for the history of invocations alone, as are those that are `passed_over`: invocations of an ephemeral agent leave
+    nothing behind. `position` is the index of the entry consumed last. `finished` is exact whenever no chunk has to be
+    read, and `load` reads the next one.
     """
 
     def __init__(
@@ -141,11 +142,13 @@ class ReplayCursor:
         target: int,
         skipped: Sequence[Region],
         snapshot: int = 0,
+        passed_over: Region | None = None,
     ) -> None:
         self._store = store
         self._number = number
         self._target = target
         self._skipped = [region for region in skipped if region.end >= first]
+        self._passed_over = passed_over
         self._read_up_to = first - 1
         self._entries: list[StoredEntry] = []
         self._next = 0
@@ -358,7 +361,10 @@ class ReplayCursor:
             dropped = dropped or (bool(self._left_out) and self._belongs_to_left_out(stored))
             if stored.kind in OF_INVOCATIONS:
                 self.history.add(stored.index, decode_entry(stored.kind, stored.data), dropped)
-            if stored.index <= self._snapshot:
+            passed_over = self._passed_over
+            if stored.index <= self._snapshot or (
+                passed_over is not None and passed_over.start <= stored.index <= passed_over.end
+            ):
                 continue
             if stored.kind in _HINTS:
                 if stored.kind == Log.kind:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from golem_server.durable.retry_policies import Verdict
-from golem_server.durable.signals import GuestError, PermanentFailure, TransientFailure
+from golem_server.durable.signals import AgentFailure, GuestError, PermanentFailure, TransientFailure
 from golem_server.model.errors import UnexpectedOplogEntry
 from golem_server.model.oplog import ErrorKind, RetryPolicy
 from golem_server.model.retry_policy import failure_properties
@@ -56,6 +56,8 @@ def classify(error: Exception) -> Failure:
         return Failure(ErrorKind.TRANSIENT, str(error))
     if isinstance(error, PermanentFailure):
         return Failure(ErrorKind.PERMANENT, str(error))
+    if isinstance(error, AgentFailure):
+        return Failure(ErrorKind.INTERNAL, str(error))
     if isinstance(error, UnexpectedOplogEntry):
         return Failure(
             ErrorKind.INTERNAL,

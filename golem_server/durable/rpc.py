@@ -27,8 +27,10 @@ from golem_server.model.errors import (
 )
 from golem_server.model.ids import WorkerId, WorkerNumber
 from golem_server.model.oplog import Invocation, RetryPolicy
+from golem_server.model.principals import agent_principal
 from golem_server.model.scheduled import ScheduledInvocation
 from golem_server.model.types import Value
+from golem_server.model.workers import WorkerCreation
 
 T = TypeVar("T")
 
@@ -45,11 +47,20 @@ class Caller:
     environment: Mapping[str, str]
     retry_policy: RetryPolicy
 
+    @property
+    def creation(self) -> WorkerCreation:
+        """What a worker gets that is created by the call."""
+        return WorkerCreation(
+            environment=dict(self.environment),
+            principal=agent_principal(self.worker_id),
+            parent=self.worker_id.name,
+        )
+
 
 class Targets(Protocol):
     """The workers that can be called: what the executor offers."""
 
-    async def ensure(self, worker_id: WorkerId, environment: Mapping[str, str]) -> WorkerNumber:
+    async def ensure(self, worker_id: WorkerId, creation: WorkerCreation) -> WorkerNumber:
         """The number of the worker, which is created if there is none."""
         ...
 
@@ -57,15 +68,11 @@ class Targets(Protocol):
         """The revision that the worker runs or would run. Raises NotFound."""
         ...
 
-    async def invoke_and_await(
-        self, worker_id: WorkerId, invocation: Invocation, environment: Mapping[str, str] | None = None
-    ) -> Value:
+    async def invoke_and_await(self, worker_id: WorkerId, invocation: Invocation, creation: WorkerCreation) -> Value:
         """Run an invocation once for its key and return its result."""
         ...
 
-    async def invoke(
-        self, worker_id: WorkerId, invocation: Invocation, environment: Mapping[str, str] | None = None
-    ) -> None:
+    async def invoke(self, worker_id: WorkerId, invocation: Invocation, creation: WorkerCreation) -> None:
         """Queue an invocation durably, once for its key."""
         ...
 
@@ -126,7 +133,7 @@ class WorkerCalls:
 
         async def ensure() -> None:
             await self._component_of(caller, target)
-            await self._targets.ensure(target, caller.environment)
+            await self._targets.ensure(target, caller.creation)
 
         await self._patiently(caller, ensure)
 
@@ -137,13 +144,13 @@ class WorkerCalls:
         """
         _refuse_own(caller, target)
         return await self._patiently(
-            caller, lambda: self._targets.invoke_and_await(target, invocation, caller.environment)
+            caller, lambda: self._targets.invoke_and_await(target, invocation, caller.creation)
         )
 
     async def send(self, caller: Caller, target: WorkerId, invocation: Invocation) -> None:
         """Put an invocation into the target's queue, durably. Raises as `call`."""
         _refuse_own(caller, target)
-        await self._patiently(caller, lambda: self._targets.invoke(target, invocation, caller.environment))
+        await self._patiently(caller, lambda: self._targets.invoke(target, invocation, caller.creation))
 
     async def has_answer(self, target: WorkerId, key: str) -> bool:
         """Whether a call that was sent earlier would have its answer at once."""
@@ -170,7 +177,7 @@ class WorkerCalls:
         """
 
         async def put() -> None:
-            number = await self._targets.ensure(target, caller.environment)
+            number = await self._targets.ensure(target, caller.creation)
             await self._schedule.put(
                 ScheduledInvocation(
                     id=schedule_id, due_at=due_at, worker_id=target, number=number, invocation=invocation

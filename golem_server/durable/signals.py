@@ -62,5 +62,9 @@ class PermanentFailure(HostFailure):
     """It will never work: the worker fails."""
 
 
+class AgentFailure(HostFailure):
+    """An agent answered with an error of its own: the worker fails, whatever the policy."""
+
+
 class GuestError(HostFailure):
     """The guest broke a rule of an interface (an unknown handle, a call that is never allowed): a trap, not retried."""

@@ -14,13 +14,14 @@ import asyncio
 import logging
 from collections import deque
 
+from golem_server.durable.agents import constructor_due
 from golem_server.durable.failures import write_failure
 from golem_server.durable.incarnation import Incarnation, load
 from golem_server.durable.oplog import WorkerOplog
 from golem_server.durable.ports import WorkerComponent
 from golem_server.durable.replay import History, describe
 from golem_server.durable.runtime import Runtime
-from golem_server.durable.signals import GuestExit, RestartWorker, SuspendWorker
+from golem_server.durable.signals import GuestExit, PermanentFailure, RestartWorker, SuspendWorker
 from golem_server.durable.spans import with_trace
 from golem_server.durable.stopping import StopKind, WorkerClosed, error_for_waiters, refuse_if_ended
 from golem_server.durable.updates import WorkerUpdates
@@ -88,6 +89,7 @@ class Worker:
         self._results_known = False
         self._task: asyncio.Task[None] | None = None
         self._begun = False
+        self._used_up = False
         self._stop: StopKind | None = None
         self._heeded: StopKind | None = None
         self._stopped: asyncio.Future[StopKind | None] | None = None
@@ -312,14 +314,17 @@ class Worker:
         try:
             if self._incarnation is None and not await self._load():
                 return False
-            while not self._updates.is_due:
+            while not self._updates.is_due and not self._used_up:
                 if not self._queue:
                     return True
                 await self._execute(self._queue[0])
                 if self._incarnation is None:
                     return False
+            if self._used_up and not self._queue:
+                self._close()
+            self._used_up = False
             self._drop_instance()
-            return False
+            return self.closed
         except SuspendWorker as suspension:
             return await self._suspend(suspension)
         except RestartWorker:
@@ -372,6 +377,9 @@ class Worker:
                 # It came to its end, and was stopped before anybody was told.
                 if key in self._results:
                     self._waiters.publish(key, StoredResult(self._results[key]))
+        constructor = constructor_due(self.created, self.oplog, self.component, self._queued, self._now())
+        if constructor is not None:
+            self._queue.appendleft(constructor)
         self._updates.caught_up(self.component, position)
         if self._updates.is_due:
             self._restart_soon()
@@ -409,11 +417,15 @@ class Worker:
     def _publish(self, key: str, index: int, result: Value) -> None:
         """An invocation has its result, durably: tell those who wait for it."""
         self._results[key] = index
+        # Of an ephemeral agent that has done something nothing stays for the next time.
+        self._used_up = self.status.ephemeral and index != self.status.constructed
         self._waiters.publish(key, result)
 
     # --- What can end a run
 
     async def _suspend(self, suspension: SuspendWorker) -> bool:
+        if self.status.ephemeral:
+            return await self._failed(PermanentFailure("An ephemeral agent cannot be suspended"))
         self._drop_instance()
         # A promise may have been completed after the guest looked. Meanwhile none is: from the entry on a completion
         # marks the worker to be woken, in the same transaction.

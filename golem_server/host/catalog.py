@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from golem_server.durable.host_function import HostInterface
 from golem_server.durable.virtual_functions import VirtualFunction
 from golem_server.host import (
+    golem_agent,
     golem_api_host,
     golem_context,
+    golem_core,
     golem_durability,
     golem_oplog,
     golem_promises,
     golem_rdbms,
+    golem_resolve,
     golem_retry,
     golem_rpc,
     golem_websocket,
@@ -49,6 +52,9 @@ ALL: list[HostInterface] = [
     *golem_api_host.INTERFACES,
     *golem_promises.INTERFACES,
     *golem_rpc.INTERFACES,
+    *golem_resolve.INTERFACES,
+    *golem_core.INTERFACES,
+    *golem_agent.INTERFACES,
     *golem_context.INTERFACES,
     *golem_durability.INTERFACES,
     *golem_retry.INTERFACES,

@@ -6,10 +6,9 @@ are used. A record that a guest gives has those of its own version (reference: h
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from golem_server.model.ids import ComponentId, OplogIndex, PromiseId, WorkerId
 from golem_server.model.oplog import Category, PersistenceLevel
+from golem_server.model.principals import uuid_of, uuid_record
 from golem_server.model.types import Value
 
 _CATEGORY_NAMES = {category: category.name.lower().replace("_", "-") for category in Category}
@@ -17,22 +16,11 @@ _CATEGORIES = {name: category for category, name in _CATEGORY_NAMES.items()}
 _WITH_INDEX = (Category.WRITE_REMOTE_BATCHED, Category.WRITE_REMOTE_TRANSACTION)
 _LEVEL_NAMES = {level: level.name.lower().replace("_", "-") for level in PersistenceLevel}
 _LEVELS = {name: level for level, name in _LEVEL_NAMES.items()}
-_LOW_BITS = (1 << 64) - 1
 
 
 def datetime_record(milliseconds: int) -> Value:
     """`datetime` of a time since the Unix epoch."""
     return {"seconds": milliseconds // 1000, "nanoseconds": milliseconds % 1000 * 1_000_000}
-
-
-def uuid_record(uuid: UUID) -> Value:
-    """`uuid`."""
-    return {"high-bits": uuid.int >> 64, "low-bits": uuid.int & _LOW_BITS}
-
-
-def uuid_of(record: Value) -> UUID:
-    """What `uuid_record` made."""
-    return UUID(int=record["high-bits"] << 64 | record["low-bits"])
 
 
 def durable_function_type(category: int, begin_index: int | None) -> Value:

@@ -90,6 +90,7 @@ def get_environment(context: WorkerContext) -> Value:
         ("GOLEM_COMPONENT_REVISION", revision),
         # What guests of the first generation read for the revision.
         ("GOLEM_COMPONENT_VERSION", revision),
+        *(() if context.agent is None else (("GOLEM_AGENT_TYPE", context.agent.type.name),)),
     ]
 
 

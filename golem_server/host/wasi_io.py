@@ -12,7 +12,7 @@ from typing import Any
 
 from golem_server.durable.context import WorkerContext
 from golem_server.durable.host_function import HostInterface
-from golem_server.durable.signals import GuestError, SuspendWorker
+from golem_server.durable.signals import GuestError, PermanentFailure, SuspendWorker
 from golem_server.host.resources import MAX_PIECE_BYTES, InputStream, IoError, OutputStream, Pollable
 from golem_server.model.ids import PromiseId
 from golem_server.model.oplog import Category
@@ -109,8 +109,26 @@ async def _wait(context: WorkerContext, pollables: list[Pollable], unknown: list
         positions = _positions(pollables)
         if positions:
             return positions
+    if context.oplog.status.ephemeral:
+        return await _wait_as_ephemeral(context, pollables)
     _leave_memory_if_long(context, pollables)
     return await _wait_in_memory(context, pollables)
+
+
+async def _wait_as_ephemeral(context: WorkerContext, pollables: list[Pollable]) -> list[int]:
+    """An ephemeral agent never leaves memory: what would take it out of there for too long is an error."""
+    limit = context.settings.longest_ephemeral_wait
+    if any(pollable.promise is None and pollable.deadline_ns is None for pollable in pollables):
+        return await _wait_in_memory(context, pollables)
+    deadlines = [pollable.deadline_ns for pollable in pollables if pollable.deadline_ns is not None]
+    too_long = PermanentFailure(f"Ephemeral sleep too long: an ephemeral agent waits for {limit:g} s at most")
+    if len(deadlines) == len(pollables) and min(deadlines) - context.clock.now_ns() > limit * 1e9:
+        raise too_long
+    try:
+        async with asyncio.timeout(limit):
+            return await _wait_in_memory(context, pollables)
+    except TimeoutError:
+        raise too_long from None
 
 
 def _leave_memory_if_long(context: WorkerContext, pollables: list[Pollable]) -> None:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from golem_server.model.dynamic_links import NO_LINKS, DynamicLinks, links_to_json
+from golem_server.model.errors import InvalidInput
 from golem_server.model.json_types import type_to_json
 from golem_server.model.types import ComponentType, FunctionType, InterfaceType
 from golem_server.model.virtual_exports import virtual_exports
 
+AGENT_GUEST = "golem:agent/guest"
+"""The interface that a component with agents exports."""
+
 KNOWN_EXPORTS = {
-    "agentGuestInterface": "golem:agent/guest",
+    "agentGuestInterface": AGENT_GUEST,
     "saveSnapshotInterface": "golem:api/save-snapshot",
     "loadSnapshotInterface": "golem:api/load-snapshot",
     "oplogProcessorInterface": "golem:api/oplog-processor",
@@ -44,9 +50,16 @@ class BinaryMetadata:
 
 
 def metadata_to_json(
-    component: ComponentType, binary: BinaryMetadata, links: DynamicLinks = NO_LINKS
+    component: ComponentType,
+    binary: BinaryMetadata,
+    links: DynamicLinks = NO_LINKS,
+    agent_types: Sequence[Any] = (),
+    provisions: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """The `metadata` object of a component, with the keys of all generations of the API."""
+    """The `metadata` object of a component, with the keys of all generations of the API.
+
+    `agent_types` and `provisions` (what agents of a type are given, by the type's name) are JSON already.
+    """
     return {
         "exports": exports_to_json(component),
         "producers": [
@@ -63,9 +76,9 @@ def metadata_to_json(
         "rootPackageName": binary.root_package_name,
         "rootPackageVersion": binary.root_package_version,
         "dynamicLinking": links_to_json(links),
-        "knownExports": {key: exported_interface(component, name) for key, name in KNOWN_EXPORTS.items()},
-        "agentTypes": [],
-        "agentTypeProvisionConfigs": {},
+        "knownExports": known_exports(component),
+        "agentTypes": list(agent_types),
+        "agentTypeProvisionConfigs": dict(provisions),
     }
 
 
@@ -94,9 +107,17 @@ def _function(name: str, function: FunctionType) -> dict[str, Any]:
     }
 
 
+def known_exports(component: ComponentType) -> dict[str, str | None]:
+    """The exact names of the interfaces of `KNOWN_EXPORTS`. Raises InvalidInput for two versions of one."""
+    return {key: exported_interface(component, name) for key, name in KNOWN_EXPORTS.items()}
+
+
 def exported_interface(component: ComponentType, name: str) -> str | None:
-    """The exact name, with its version, under which an interface is exported; None where it is not."""
-    for export in component.exports:
-        if export == name or export.startswith(f"{name}@"):
-            return export
-    return None
+    """The exact name, with its version, under which an interface is exported; None where it is not.
+
+    Raises InvalidInput where it is exported in two versions: nobody could say which one is meant.
+    """
+    found = [export for export in component.exports if export == name or export.startswith(f"{name}@")]
+    if len(found) > 1:
+        raise InvalidInput(f"The component exports {name} more than once: {', '.join(found)}")
+    return found[0] if found else None

@@ -10,7 +10,7 @@ Timestamps are milliseconds since the Unix epoch, UTC.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -98,6 +98,14 @@ class ForkOrigin(msgspec.Struct, array_like=True, frozen=True):
     up_to: int
 
 
+class ConfigEntry(msgspec.Struct, array_like=True, frozen=True):
+    """A value of an agent's configuration; `typ` and `value` are its type and itself as the REST API writes them."""
+
+    path: list[str]
+    typ: Any
+    value: Any
+
+
 class Entry(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
     """Base of all entries."""
 
@@ -109,7 +117,8 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
 class Create(Entry, frozen=True):
     """Entry 1 of every oplog: the worker exists. Written by creation and fork; status Idle.
 
-    `forks` are the origins of a copy, the oldest first.
+    `forks` are the origins of a copy, the oldest first. For an agent `agent_type` is the name of its type, and
+    `principal` (a guest's value) is who created it.
     """
 
     kind: ClassVar[int] = 1
@@ -127,6 +136,10 @@ class Create(Entry, frozen=True):
     initial_memory_bytes: int = 0
     initial_active_plugins: list[UUID] = []
     forks: list[ForkOrigin] = []
+    agent_type: str = ""
+    ephemeral: bool = False
+    agent_config: list[ConfigEntry] = []
+    principal: Value = None
 
 
 class HostCall(Entry, frozen=True):

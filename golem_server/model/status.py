@@ -116,6 +116,11 @@ class StatusRecord(msgspec.Struct, omit_defaults=True):
     initial_revision: int = 0
     snapshot_index: int = 0
     forks: list[ForkOrigin] = []
+    agent_type: str = ""
+    ephemeral: bool = False
+    constructor_started: int = 0
+    constructed: int = 0
+    """Of an agent: where its constructor began and where it has finished; 0 means not yet."""
 
     @property
     def pending_update(self) -> UpdateRecord | None:
@@ -253,6 +258,8 @@ def _create(record: StatusRecord, _index: int, entry: Create) -> None:
     record.memory_bytes = entry.initial_memory_bytes
     record.initial_revision = entry.component_revision
     record.forks = list(entry.forks)
+    record.agent_type = entry.agent_type
+    record.ephemeral = entry.ephemeral
 
 
 def _forget_failures(record: StatusRecord) -> None:
@@ -269,13 +276,17 @@ def _started(record: StatusRecord, index: int, entry: InvocationStarted) -> None
     record.last_error = None
     record.last_error_index = 0
     record.stderr.clear()
+    if record.agent_type and not record.constructor_started:
+        record.constructor_started = index
     if record.pending:
         record.pending = [item for item in record.pending if not _same(item, entry)]
 
 
-def _finished(record: StatusRecord, _index: int, _entry: InvocationFinished) -> None:
+def _finished(record: StatusRecord, index: int, _entry: InvocationFinished) -> None:
     record.status = WorkerStatus.IDLE
     record.current_idempotency_key = None
+    if record.agent_type and not record.constructed:
+        record.constructed = index
     _forget_failures(record)
     record.last_error = None
     record.last_error_index = 0

@@ -8,7 +8,9 @@ from uuid import UUID
 import msgspec
 
 from golem_server.model.ids import WorkerId, WorkerNumber
-from golem_server.model.oplog import EncodedEntry
+from golem_server.model.oplog import ConfigEntry, EncodedEntry
+from golem_server.model.principals import ANONYMOUS
+from golem_server.model.types import Value
 
 
 class WorkerStatus(IntEnum):
@@ -28,10 +30,27 @@ class WorkerStatus(IntEnum):
         return self.name.capitalize()
 
 
+class WorkerCreation(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody gives to a worker that is to be created: `principal` is that somebody, as guests see it."""
+
+    arguments: list[str] = []
+    environment: dict[str, str] = {}
+    config: dict[str, str] = {}
+    agent_config: list[ConfigEntry] = []
+    principal: Value = ANONYMOUS
+    parent: str | None = None
+
+    def gives_what(self, worker: NewWorker) -> bool:
+        """Whether it gives a worker what that one has been given already, whoever it was that did."""
+        mine = (self.arguments, self.environment, self.config, self.agent_config)
+        return mine == (worker.arguments, worker.environment, worker.config, worker.agent_config)
+
+
 class NewWorker(msgspec.Struct, frozen=True, kw_only=True):
     """What is fixed when a worker is created. `created_at` in milliseconds since the epoch.
 
-    `config` holds its configuration variables, which guests read through wasi:config.
+    `config` holds its configuration variables, which guests read through wasi:config; `agent_config` and `principal`
+    (who created it, as guests see it) are an agent's.
     """
 
     worker_id: WorkerId
@@ -41,6 +60,8 @@ class NewWorker(msgspec.Struct, frozen=True, kw_only=True):
     arguments: list[str]
     environment: dict[str, str]
     config: dict[str, str] = {}
+    agent_config: list[ConfigEntry] = []
+    principal: Value = None
 
 
 class StatusColumns(msgspec.Struct, frozen=True, kw_only=True):

@@ -51,6 +51,20 @@ class Accounts:
             raise NotFound(f"Account {account_id} not found", code="ACCOUNT_NOT_FOUND")
         return account
 
+    async def account_of(self, email: str) -> Account:
+        """The account with that address. Raises NotFound."""
+        account = await self._store.find_account_by_email(email)
+        if account is None:
+            raise NotFound(f"Account {email} not found", code="ACCOUNT_NOT_FOUND")
+        return account
+
+    async def environment_named(self, owner: AccountId, application: str, environment: str) -> OwnedEnvironment:
+        """An account's environment by its name and that of its application. Raises NotFound."""
+        owned = await self._store.find_environment_by_name(owner, application, environment)
+        if owned is None:
+            raise NotFound(f"Environment not found: {application}/{environment}", code="ENVIRONMENT_NOT_FOUND")
+        return owned
+
     async def environment(self, environment_id: EnvironmentId) -> OwnedEnvironment:
         """The environment and its application. Raises NotFound."""
         owned = await self._store.find_environment(environment_id)

@@ -12,21 +12,24 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import msgspec
 from blake3 import blake3
 
 from golem_server.clock import Clock
+from golem_server.model.agent_provisions import GivenAgents, provisions_json
+from golem_server.model.agent_types import agent_types_from_json
+from golem_server.model.component_agents import ComponentAgents, component_agents
 from golem_server.model.dynamic_links import NO_LINKS, DynamicLinks
 from golem_server.model.errors import Conflict, InvalidInput, NotFound
 from golem_server.model.function_names import FunctionResolver
 from golem_server.model.ids import AccountId, ApplicationId, ComponentId, EnvironmentId, Revision
-from golem_server.model.metadata import BinaryMetadata
+from golem_server.model.metadata import AGENT_GUEST, BinaryMetadata, exported_interface, known_exports
 from golem_server.model.registry import Component, ComponentRevision, StoredComponent
 from golem_server.model.type_codec import (
     binary_metadata_from_data,
@@ -37,7 +40,7 @@ from golem_server.model.type_codec import (
 from golem_server.model.types import ComponentType
 from golem_server.registry.accounts import Accounts
 from golem_server.registry.component_names import check_component_name, component_name_error
-from golem_server.registry.ports import ComponentInspector, ComponentStore, Upload, WasmStore
+from golem_server.registry.ports import AgentDiscovery, ComponentInspector, ComponentStore, Upload, WasmStore
 
 WASM_NAMESPACE = "components"
 """The blob namespace of the binaries."""
@@ -53,7 +56,9 @@ class RegisteredComponent:
     """A component at one revision, ready to be used.
 
     `environment` are variables that each worker gets; `created_at` and `created_by` are those of the revision;
-    `account_id` is the account that owns the environment. `functions` finds the exports, `fetch` gives the binary.
+    `account_id` is the account that owns the environment. `functions` finds the exports, `fetch` gives the binary;
+    `agents` are its agent types, None where it has none; `agent_types` and `provisions` are what clients are told of
+    them.
     """
 
     component_id: ComponentId
@@ -71,6 +76,9 @@ class RegisteredComponent:
     binary: BinaryMetadata = field(repr=False)
     links: DynamicLinks = field(repr=False)
     functions: FunctionResolver = field(repr=False, compare=False)
+    agents: ComponentAgents | None = field(repr=False, compare=False)
+    agent_types: list[Any] = field(repr=False, compare=False)
+    provisions: dict[str, Any] = field(repr=False, compare=False)
     fetch: Callable[[], Awaitable[bytes]] = field(repr=False, compare=False)
 
     @property
@@ -78,11 +86,16 @@ class RegisteredComponent:
         """The memory that a worker has from the start."""
         return self.binary.initial_memory_bytes
 
+    @property
+    def _said_of_it(self) -> tuple[Any, ...]:
+        """What its revision is besides the binary and the variables, where there is anything."""
+        return self.links, self.agent_types, self.provisions
+
     @cached_property
     def hash(self) -> str:
         """BLAKE3 in hex of all that the revision is: it changes with the variables too, unlike that of the binary."""
         content: list[Any] = [str(self.component_id), self.revision, self.name, self.wasm_hash]
-        content += [sorted(self.environment.items()), *([self.links] if self.links else [])]
+        content += [sorted(self.environment.items()), *(part for part in self._said_of_it if part)]
         return blake3(msgspec.msgpack.encode(content)).hexdigest()
 
 
@@ -93,6 +106,14 @@ class WasmDownload:
     size_bytes: int
     wasm_hash: str
     parts: AsyncIterator[bytes]
+
+
+class _Kept(NamedTuple):
+    """A binary that is kept, and what is known of it, encoded."""
+
+    wasm_hash: str
+    size_bytes: int
+    metadata: bytes
 
 
 @dataclass(slots=True)
@@ -112,18 +133,25 @@ class Components:
         inspector: ComponentInspector,
         clock: Clock,
         *,
+        discovery: AgentDiscovery | None = None,
         remember_latest: timedelta = timedelta(seconds=5),
     ) -> None:
         self._store = store
         self._accounts = accounts
         self._wasm = wasm
         self._inspector = inspector
+        self._discovery = discovery
         self._clock = clock
         self._remember = remember_latest.total_seconds()
         self._latest: dict[ComponentId, _Latest] = {}
         self._revisions: OrderedDict[tuple[ComponentId, Revision], RegisteredComponent] = OrderedDict()
         # Grows with each change through this server: an answer read before a change must not be remembered after it.
         self._changes = 0
+
+    @property
+    def changes(self) -> int:
+        """A number that grows with each change through this server."""
+        return self._changes
 
     async def create(
         self,
@@ -134,10 +162,12 @@ class Components:
         *,
         environment: dict[str, str] | None = None,
         links: DynamicLinks = NO_LINKS,
+        agents: GivenAgents | None = None,
         strict_name: bool = False,
     ) -> RegisteredComponent:
         """Create a component at revision 0.
 
+        `agents` is what the client says of its agents; without agent types in it the component is asked.
         `strict_name` demands the form `namespace:name`. Raises InvalidInput for a wrong name or binary, NotFound for
         an unknown environment, Conflict if the environment has a component of that name.
         """
@@ -148,8 +178,18 @@ class Components:
             raise _name_taken(name)
         now = self._clock.now()
         component = Component(id=ComponentId(uuid4()), environment_id=environment_id, name=name, created_at=now)
-        revision = await self._keep(component.id, Revision(0), upload, environment or {}, created_by)
-        revision = replace(revision, metadata=_with_links(revision.metadata, links))
+        agents = agents or GivenAgents()
+        kept = await self._keep(upload, agents)
+        revision = ComponentRevision(
+            component_id=component.id,
+            revision=Revision(0),
+            wasm_hash=kept.wasm_hash,
+            size_bytes=kept.size_bytes,
+            metadata=_with_links(_with_agents(kept.metadata, None, agents), links),
+            environment=environment or {},
+            created_at=self._clock.now(),
+            created_by=created_by,
+        )
         if not await self._store.add_component(component, revision):
             raise _name_taken(name)
         return await self._changed(StoredComponent(component, revision))
@@ -162,6 +202,7 @@ class Components:
         upload: Upload | None = None,
         environment: dict[str, str] | None = None,
         links: DynamicLinks | None = None,
+        agents: GivenAgents | None = None,
         current_revision: int | None = None,
     ) -> RegisteredComponent:
         """Add a revision; what is not given stays as it is. Running workers keep theirs.
@@ -171,17 +212,19 @@ class Components:
         """
         stored = await self._current(component_id, current_revision)
         kept = None
+        agents = agents or GivenAgents()
         if upload is not None:
-            kept = await self._keep(component_id, stored.revision.revision, upload, {}, created_by)
+            kept = await self._keep(upload, agents)
         for _ in range(_UPDATE_ATTEMPTS):
             latest = stored.revision
             source = kept or latest
+            metadata = _with_agents(source.metadata, latest.metadata, agents)
             revision = ComponentRevision(
                 component_id=component_id,
                 revision=Revision(latest.revision + 1),
                 wasm_hash=source.wasm_hash,
                 size_bytes=source.size_bytes,
-                metadata=_with_links(source.metadata, _links(latest.metadata) if links is None else links),
+                metadata=_with_links(metadata, _links(latest.metadata) if links is None else links),
                 environment=latest.environment if environment is None else environment,
                 created_at=self._clock.now(),
                 created_by=created_by,
@@ -274,34 +317,40 @@ class Components:
             raise _concurrent_update()
         return stored
 
-    async def _keep(
-        self,
-        component_id: ComponentId,
-        revision: Revision,
-        upload: Upload,
-        environment: dict[str, str],
-        created_by: AccountId,
-    ) -> ComponentRevision:
+    async def _keep(self, upload: Upload, agents: GivenAgents) -> _Kept:
         """Check the binary and keep it. What is kept of a call that fails later is found by content the next time."""
         type_, binary = await self._inspect(upload)
         wasm_hash, size = await self._wasm.put_stream(WASM_NAMESPACE, _parts(upload))
-        metadata = {"type": component_type_to_data(type_), "binary": binary_metadata_to_data(binary)}
-        return ComponentRevision(
-            component_id=component_id,
-            revision=revision,
-            wasm_hash=wasm_hash,
-            size_bytes=size,
-            metadata=msgspec.msgpack.encode(metadata),
-            environment=environment,
-            created_at=self._clock.now(),
-            created_by=created_by,
-        )
+        types = agents.types
+        if types is None:
+            types = await self._discovered(type_, wasm_hash)
+        metadata = {
+            "type": component_type_to_data(type_),
+            "binary": binary_metadata_to_data(binary),
+            "agents": types,
+        }
+        return _Kept(wasm_hash, size, msgspec.msgpack.encode(metadata))
+
+    async def _discovered(self, component: ComponentType, wasm_hash: str) -> list[Any]:
+        """The agent types of a component that nobody has named, as JSON."""
+        interface = exported_interface(component, AGENT_GUEST)
+        if interface is None or self._discovery is None:
+            return []
+        try:
+            found = await self._discovery.discover(
+                wasm_hash, interface, lambda: self._wasm.get(WASM_NAMESPACE, wasm_hash)
+            )
+        except InvalidInput as error:
+            raise _invalid_component(error) from error
+        return [type_.to_json() for type_ in found]
 
     async def _inspect(self, upload: Upload) -> tuple[ComponentType, BinaryMetadata]:
         try:
-            return await self._inspector.inspect(upload)
+            inspected = await self._inspector.inspect(upload)
+            known_exports(inspected[0])
         except InvalidInput as error:
-            raise InvalidInput(f"Invalid component: {error.message}", code="COMPONENT_PROCESSING_ERROR") from error
+            raise _invalid_component(error) from error
+        return inspected
 
     async def _changed(self, stored: StoredComponent) -> RegisteredComponent:
         """Remember a revision that this server has just written as the latest."""
@@ -343,6 +392,9 @@ class Components:
             binary=binary_metadata_from_data(metadata["binary"]),
             links=_links_of(metadata),
             functions=FunctionResolver(type_),
+            agent_types=metadata.get("agents", []),
+            provisions=metadata.get("provisions", {}),
+            agents=component_agents(type_, metadata.get("agents", ()), metadata.get("provisions", {})),
             fetch=lambda: self._wasm.get(WASM_NAMESPACE, revision.wasm_hash),
         )
         self._revisions[key] = registered
@@ -364,6 +416,17 @@ def _links_of(metadata: dict[str, Any]) -> DynamicLinks:
     return msgspec.convert(metadata["links"], DynamicLinks) if "links" in metadata else NO_LINKS
 
 
+def _with_agents(source: bytes, latest: bytes | None, given: GivenAgents) -> bytes:
+    """The metadata of a new revision: that of its binary, with what is said of its agents, or was said before."""
+    metadata: dict[str, Any] = msgspec.msgpack.decode(source)
+    if given.types is not None:
+        metadata["agents"] = given.types
+    before: dict[str, Any] = {} if latest is None else msgspec.msgpack.decode(latest).get("provisions", {})
+    types = agent_types_from_json(metadata.get("agents", []))
+    metadata["provisions"] = provisions_json(types, given.provisions or {}, before)
+    return msgspec.msgpack.encode(metadata)
+
+
 async def _parts(upload: Upload) -> AsyncIterator[bytes]:
     if isinstance(upload, bytes):
         yield upload
@@ -374,6 +437,10 @@ async def _parts(upload: Upload) -> AsyncIterator[bytes]:
             yield part
     finally:
         file.close()
+
+
+def _invalid_component(error: InvalidInput) -> InvalidInput:
+    return InvalidInput(f"Invalid component: {error.message}", code="COMPONENT_PROCESSING_ERROR")
 
 
 def _not_found(component_id: ComponentId) -> NotFound:

@@ -6,11 +6,12 @@ database cannot be reached.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
+from golem_server.model.agent_types import AgentType
 from golem_server.model.ids import AccountId, ComponentId, EnvironmentId, Revision, TokenId
 from golem_server.model.metadata import BinaryMetadata
 from golem_server.model.plugins import Plugin, PluginGrant, PluginGrantId, PluginId
@@ -41,6 +42,10 @@ class AccountStore(Protocol):
         """The account, or None, also for a deleted one."""
         ...
 
+    async def find_account_by_email(self, email: str) -> Account | None:
+        """The account with that address, in whatever case, or None."""
+        ...
+
     async def add_token(self, token: Token) -> None:
         """Write the token; nothing happens where one of that secret exists."""
         ...
@@ -59,6 +64,12 @@ class AccountStore(Protocol):
 
     async def add_environment(self, environment: Environment) -> None:
         """Write the environment; nothing happens where one of that id exists."""
+        ...
+
+    async def find_environment_by_name(
+        self, owner: AccountId, application: str, environment: str
+    ) -> OwnedEnvironment | None:
+        """An account's environment by its name and that of its application, or None."""
         ...
 
     async def find_environment(self, environment_id: EnvironmentId) -> OwnedEnvironment | None:
@@ -154,6 +165,17 @@ class WasmStore(Protocol):
 
     def get_stream(self, namespace: str, content_hash: str) -> AsyncIterator[bytes]:
         """The content in parts. Raises NotFound."""
+        ...
+
+
+class AgentDiscovery(Protocol):
+    """Asks components which agent types they have."""
+
+    async def discover(self, wasm_hash: str, interface: str, fetch: Callable[[], Awaitable[bytes]]) -> list[AgentType]:
+        """The agent types of the binary with this hash, which exports the guest interface of agents under a name.
+
+        `fetch` gives the binary. Raises InvalidInput with the reason of one that cannot tell.
+        """
         ...
 
 

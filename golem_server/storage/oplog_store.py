@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import msgspec
 
 from golem_server.model.errors import InternalBug, OplogFenced, WorkerAlreadyExists
 from golem_server.model.ids import ComponentId, WorkerId, WorkerNumber
-from golem_server.model.oplog import EncodedEntry
+from golem_server.model.oplog import ConfigEntry, EncodedEntry
 from golem_server.model.workers import (
     NewWorker,
     OplogBatch,
@@ -37,17 +37,17 @@ if TYPE_CHECKING:
 _CREATE = """
 WITH created AS (
     INSERT INTO workers (component_id, name, environment_id, created_by, created_at, arguments, environment,
-        config, status, last_index, component_revision, retry_count, pending_count, wake_at, record)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+        config, agent, status, last_index, component_revision, retry_count, pending_count, wake_at, record)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
     RETURNING number
 ), entry AS (
-    INSERT INTO oplog (worker, index, kind, timestamp, data) SELECT number, 1, $16, $17, $18 FROM created
+    INSERT INTO oplog (worker, index, kind, timestamp, data) SELECT number, 1, $17, $18, $19 FROM created
 )
 SELECT number FROM created
 """
 _WORKER = """
 SELECT number, component_id, name, environment_id, created_by, created_at, arguments, environment,
-    status, last_index, component_revision, retry_count, pending_count, wake_at, record, config
+    status, last_index, component_revision, retry_count, pending_count, wake_at, record, config, agent
 FROM workers
 """
 _FIND = f"{_WORKER} WHERE component_id = $1 AND name = $2"
@@ -74,6 +74,7 @@ WHERE before < $4 ORDER BY index
 
 _arguments_decoder = msgspec.msgpack.Decoder(list[str])
 _variables_decoder = msgspec.msgpack.Decoder(dict[str, str])
+_agent_decoder = msgspec.msgpack.Decoder(tuple[Any, list[ConfigEntry]])
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -256,6 +257,7 @@ async def _create(
             _encoder.encode(worker.arguments),
             _encoder.encode(worker.environment),
             _encoder.encode(worker.config),
+            _encoder.encode((worker.principal, worker.agent_config)) if worker.principal else None,
             columns.status,
             columns.last_index,
             columns.component_revision,
@@ -282,6 +284,7 @@ def _page(rows: Sequence[Record], count: int) -> WorkerPage:
 
 
 def _worker(row: Record) -> StoredWorker:
+    principal, agent_config = (None, []) if row[16] is None else _agent_decoder.decode(row[16])
     return StoredWorker(
         number=row[0],
         worker=NewWorker(
@@ -292,6 +295,8 @@ def _worker(row: Record) -> StoredWorker:
             arguments=_arguments_decoder.decode(row[6]),
             environment=_variables_decoder.decode(row[7]),
             config=_variables_decoder.decode(row[15]),
+            agent_config=agent_config,
+            principal=principal,
         ),
         columns=StatusColumns(
             status=WorkerStatus(row[8]),

@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 import msgspec
-from sqlalchemy import Executable, Row, Select, func, select, update
+from sqlalchemy import ColumnElement, Executable, Row, Select, func, select, update
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
@@ -67,7 +67,15 @@ class PostgresRegistryStore:
 
     async def find_account(self, account_id: AccountId) -> Account | None:
         """The account, or None, also for a deleted one."""
-        row = await self._one(select(accounts).where(accounts.c.id == account_id, accounts.c.deleted_at.is_(None)))
+        return await self._account(accounts.c.id == account_id)
+
+    async def find_account_by_email(self, email: str) -> Account | None:
+        """The account with that address, in whatever case, or None. The oldest one, should there be several."""
+        return await self._account(func.lower(accounts.c.email) == email.lower())
+
+    async def _account(self, condition: ColumnElement[bool]) -> Account | None:
+        query = select(accounts).where(condition, accounts.c.deleted_at.is_(None))
+        row = await self._one(query.order_by(accounts.c.created_at).limit(1))
         if row is None:
             return None
         return Account(id=AccountId(row.id), name=row.name, email=row.email, role=row.role, created_at=row.created_at)
@@ -122,6 +130,19 @@ class PostgresRegistryStore:
 
     async def find_environment(self, environment_id: EnvironmentId) -> OwnedEnvironment | None:
         """The environment and its application, or None, also for a deleted one."""
+        return await self._environment(environments.c.id == environment_id)
+
+    async def find_environment_by_name(
+        self, owner: AccountId, application: str, environment: str
+    ) -> OwnedEnvironment | None:
+        """An account's environment by its name and that of its application, or None."""
+        return await self._environment(
+            (applications.c.account_id == owner)
+            & (applications.c.name == application)
+            & (environments.c.name == environment)
+        )
+
+    async def _environment(self, condition: ColumnElement[bool]) -> OwnedEnvironment | None:
         row = await self._one(
             select(
                 environments.c.id,
@@ -134,7 +155,7 @@ class PostgresRegistryStore:
             )
             .join(applications, applications.c.id == environments.c.application_id)
             .where(
-                environments.c.id == environment_id,
+                condition,
                 environments.c.deleted_at.is_(None),
                 applications.c.deleted_at.is_(None),
             )

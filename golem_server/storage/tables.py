@@ -157,6 +157,8 @@ workers = Table(
     Column("record", LargeBinary, nullable=False),
     # The default is an empty map.
     Column("config", LargeBinary, nullable=False, server_default=text("'\\x80'::bytea")),
+    # What only agents have: who created it, and its configuration. Encoded.
+    Column("agent", LargeBinary),
     Index("workers_name_key", "component_id", "name", unique=True),
     Index("workers_component_idx", "component_id", "number"),
     # 0 is Running, 4 is Retrying.

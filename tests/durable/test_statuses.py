@@ -19,7 +19,7 @@ from golem_server.model.errors import (
     WorkerNotFound,
 )
 from golem_server.model.oplog import RetryPolicy
-from golem_server.model.workers import WorkerStatus
+from golem_server.model.workers import WorkerCreation, WorkerStatus
 from tests.durable.conftest import OpenScripted
 from tests.durable.scripted import Scripted, error_of, quick
 from tests.guests.busy import NEEDS_MEMORY
@@ -78,7 +78,7 @@ async def test_a_worker_shows_its_status_in_memory_in_the_store_and_in_the_fold(
 async def test_creating_a_worker_that_exists_is_refused_in_every_status(world: Scripted, status: WorkerStatus) -> None:
     await bring(world, status)
     with pytest.raises(WorkerAlreadyExists):
-        await world.world.executor.create(world.worker, [], {})
+        await world.world.executor.create(world.worker, WorkerCreation())
     assert await world.status() is status
 
 
@@ -221,7 +221,7 @@ async def test_a_component_that_cannot_be_instantiated_tells_its_creator_and_eve
     limited = await world.world.component(NEEDS_MEMORY.replace("100", "40000"))
     worker = world.other("big")._replace(component_id=limited)
     with pytest.raises(WorkerCreationFailed, match="Failed to create worker"):
-        await world.world.executor.create(worker, [], {})
+        await world.world.executor.create(worker, WorkerCreation())
     with pytest.raises(WorkerCreationFailed):
         await world.world.call(worker, "anything")
     assert await world.run() is not None

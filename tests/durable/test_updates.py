@@ -8,7 +8,7 @@ from golem_server.durable.signals import TransientFailure
 from golem_server.model.errors import InvalidWorkerRequest, InvocationFailed, WorkerNotFound
 from golem_server.model.oplog import FailedUpdate, PendingUpdate, SuccessfulUpdate
 from golem_server.model.status import UpdateRecord, decode_status
-from golem_server.model.workers import WorkerStatus
+from golem_server.model.workers import WorkerCreation, WorkerStatus
 from tests.durable.conftest import OpenScripted
 from tests.durable.script_guest import Revision
 from tests.durable.scripted import Scripted, error_of
@@ -31,7 +31,7 @@ async def records(scripted: Scripted) -> list[UpdateRecord]:
 
 async def created(scripted: Scripted) -> Scripted:
     """The same, with the worker made of the first revision."""
-    await scripted.world.executor.create(scripted.worker, [], {})
+    await scripted.world.executor.create(scripted.worker, WorkerCreation())
     return scripted
 
 

@@ -31,6 +31,7 @@ from golem_server.durable.ports import OplogStore, PromiseStore, ScheduleStore, 
 from golem_server.durable.runtime import ExecutorSettings, Runtime
 from golem_server.host.catalog import ALL, VIRTUAL_FUNCTIONS
 from golem_server.host.generated_clients import ClientFunctions
+from golem_server.model.component_agents import ComponentAgents
 from golem_server.model.dynamic_links import NO_LINKS, DynamicLinks
 from golem_server.model.errors import NotFound
 from golem_server.model.function_names import FunctionResolver
@@ -65,6 +66,7 @@ class Revision:
     created_by: AccountId = ACCOUNT
     initial_memory_bytes: int = 65536
     links: DynamicLinks = NO_LINKS
+    agents: ComponentAgents | None = None
 
 
 class WatchedStore:

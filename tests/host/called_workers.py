@@ -8,13 +8,14 @@ called.calls            # what a context's `workers.calls` is to be
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from golem_server.durable.ports import WorkerComponent
 from golem_server.durable.rpc import WorkerCalls
 from golem_server.durable.schedule import Schedule
+from golem_server.model.component_agents import ComponentAgents
 from golem_server.model.dynamic_links import NO_LINKS, DynamicLinks
 from golem_server.model.errors import NotFound, WorkerNotFound
 from golem_server.model.function_names import FunctionResolver
@@ -22,6 +23,7 @@ from golem_server.model.ids import AccountId, ComponentId, EnvironmentId, Worker
 from golem_server.model.oplog import Invocation
 from golem_server.model.scheduled import ScheduledInvocation
 from golem_server.model.types import ComponentType, Value
+from golem_server.model.workers import WorkerCreation
 
 TARGET = WorkerId(ComponentId(UUID(int=0x7A46E7)), "target-1")
 TARGET_NAME = "a:b"
@@ -48,6 +50,7 @@ class CalledComponent:
     initial_memory_bytes: int = 0
     environment: dict[str, str] = field(default_factory=dict[str, str])
     links: DynamicLinks = NO_LINKS
+    agents: ComponentAgents | None = None
 
     @property
     def fetch(self) -> Callable[[], Awaitable[bytes]]:
@@ -120,14 +123,12 @@ class CalledWorkers:
         """The same for all workers."""
         return await self.latest(worker_id.component_id)
 
-    async def ensure(self, worker_id: WorkerId, environment: Mapping[str, str]) -> WorkerNumber:
+    async def ensure(self, worker_id: WorkerId, creation: WorkerCreation) -> WorkerNumber:
         """Note that it was created."""
-        self.created.setdefault(worker_id, dict(environment))
+        self.created.setdefault(worker_id, creation.environment)
         return WorkerNumber(7)
 
-    async def invoke_and_await(
-        self, worker_id: WorkerId, invocation: Invocation, environment: Mapping[str, str] | None = None
-    ) -> Value:
+    async def invoke_and_await(self, worker_id: WorkerId, invocation: Invocation, creation: WorkerCreation) -> Value:
         """Run the Python function, once for the key."""
         known = (worker_id, invocation.idempotency_key)
         if known not in self.results:
@@ -137,9 +138,7 @@ class CalledWorkers:
             self.results[known] = self.answers[invocation.function](*invocation.parameters)
         return self.results[known]
 
-    async def invoke(
-        self, worker_id: WorkerId, invocation: Invocation, environment: Mapping[str, str] | None = None
-    ) -> None:
+    async def invoke(self, worker_id: WorkerId, invocation: Invocation, creation: WorkerCreation) -> None:
         """Note that it was sent."""
         self.sent.append(invocation)
 

@@ -27,9 +27,10 @@ from golem_server.durable.oplog_reading import OplogPart, read_part, search_part
 from golem_server.durable.ports import WorkerComponent
 from golem_server.durable.replay import ReplayCursor
 from golem_server.durable.rpc import WorkerCalls
+from golem_server.model.component_agents import Agent
 from golem_server.model.errors import NotFound, WorkerNotFound
 from golem_server.model.ids import ComponentId, PromiseId, WorkerId, WorkerNumber
-from golem_server.model.oplog import Create, Entry, HostCall, Invocation, InvocationStarted, encode_entry
+from golem_server.model.oplog import ConfigEntry, Create, Entry, HostCall, Invocation, InvocationStarted, encode_entry
 from golem_server.model.oplog_query import Query
 from golem_server.model.status import StatusRecord, fold
 from golem_server.model.trace import SpanData
@@ -173,6 +174,8 @@ class HostWorker:
         self.environment: dict[str, str] = facts.pop("environment", {})
         self.config: dict[str, str] = facts.pop("config", {})
         self.arguments: list[str] = facts.pop("arguments", [])
+        self.agent: Agent | None = facts.pop("agent", None)
+        self.agent_config: dict[tuple[str, ...], ConfigEntry] = facts.pop("agent_config", {})
         assert not facts, facts
         self.number = WorkerNumber(0)
         self._root = files
@@ -181,7 +184,10 @@ class HostWorker:
 
     @classmethod
     async def create(cls, files: Path, interfaces: Iterable[HostInterface], **facts: Any) -> HostWorker:
-        """A new worker, live. Facts: services, settings, environment, config, arguments, number, invocation."""
+        """A new worker, live.
+
+        Facts: services, settings, environment, config, arguments, number, invocation, agent, agent_config.
+        """
         invocation: Invocation = facts.pop("invocation", INVOCATION)
         worker = cls(files, interfaces, **facts)
         create = Create(
@@ -192,6 +198,8 @@ class HostWorker:
             environment_id=ENVIRONMENT_ID,
             created_by=ACCOUNT_ID,
             instance_id=UUID(int=1),
+            agent_type="" if worker.agent is None else worker.agent.type.name,
+            ephemeral=worker.agent is not None and worker.agent.is_ephemeral,
         )
         status = fold([(1, create)])
         worker.number = await worker.store.create_worker(
@@ -230,6 +238,8 @@ class HostWorker:
             workers=self.workers,
             services=self.services,
             settings=self.settings,
+            agent=self.agent,
+            agent_config=self.agent_config,
         )
 
     async def replay(self, *, keep_buffered: bool = True) -> WorkerContext:
