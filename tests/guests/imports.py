@@ -47,14 +47,14 @@ STREAMS = Interface(
             '(param "self" (borrow $output-stream)) (result (result u64 (error $stream-error)))',
             "(param i32 i32)",
         ),
+        "[method]output-stream.subscribe": (
+            '(param "self" (borrow $output-stream)) (result (own $pollable))',
+            "(param i32) (result i32)",
+        ),
         "[method]output-stream.write": (
             '(param "self" (borrow $output-stream)) (param "contents" (list u8)) '
             "(result (result (error $stream-error)))",
             "(param i32 i32 i32 i32)",
-        ),
-        "[method]output-stream.subscribe": (
-            '(param "self" (borrow $output-stream)) (result (own $pollable))',
-            "(param i32) (result i32)",
         ),
         "[method]output-stream.blocking-write-and-flush": (
             '(param "self" (borrow $output-stream)) (param "contents" (list u8)) '
@@ -267,12 +267,20 @@ KEYVALUE_TYPES = Interface(
             '(param "self" (borrow $outgoing-value)) (param "value" (list u8)) (result (result (error (own $error))))',
             "(param i32 i32 i32 i32)",
         ),
+        "[method]outgoing-value.outgoing-value-write-body-async": (
+            '(param "self" (borrow $outgoing-value)) (result (result (own $output-stream) (error (own $error))))',
+            "(param i32 i32)",
+        ),
+        "[method]incoming-value.incoming-value-consume-async": (
+            '(param "self" (borrow $incoming-value)) (result (result (own $input-stream) (error (own $error))))',
+            "(param i32 i32)",
+        ),
         "[method]incoming-value.incoming-value-consume-sync": (
             '(param "self" (borrow $incoming-value)) (result (result (list u8) (error (own $error))))',
             "(param i32 i32)",
         ),
     },
-    uses=("wasi-keyvalue-error.error",),
+    uses=("wasi-keyvalue-error.error", "streams.input-stream", "streams.output-stream"),
 )
 
 EVENTUAL = Interface(
