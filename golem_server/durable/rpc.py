@@ -26,7 +26,7 @@ from golem_server.model.errors import (
     WorkerNotFound,
 )
 from golem_server.model.ids import WorkerId, WorkerNumber
-from golem_server.model.oplog import Invocation, RetryPolicy
+from golem_server.model.oplog import ConfigEntry, Invocation, RetryPolicy
 from golem_server.model.principals import agent_principal
 from golem_server.model.scheduled import ScheduledInvocation
 from golem_server.model.types import Value
@@ -46,12 +46,14 @@ class Caller:
     component_revision: int
     environment: Mapping[str, str]
     retry_policy: RetryPolicy
+    agent_config: tuple[ConfigEntry, ...] = ()
 
     @property
     def creation(self) -> WorkerCreation:
         """What a worker gets that is created by the call."""
         return WorkerCreation(
             environment=dict(self.environment),
+            agent_config=list(self.agent_config),
             principal=agent_principal(self.worker_id),
             parent=self.worker_id.name,
         )

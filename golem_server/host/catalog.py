@@ -8,6 +8,7 @@ from golem_server.durable.host_function import HostInterface
 from golem_server.durable.virtual_functions import VirtualFunction
 from golem_server.host import (
     golem_agent,
+    golem_agent_rpc,
     golem_api_host,
     golem_context,
     golem_core,
@@ -55,6 +56,7 @@ ALL: list[HostInterface] = [
     *golem_resolve.INTERFACES,
     *golem_core.INTERFACES,
     *golem_agent.INTERFACES,
+    *golem_agent_rpc.INTERFACES,
     *golem_context.INTERFACES,
     *golem_durability.INTERFACES,
     *golem_retry.INTERFACES,

@@ -8,7 +8,7 @@ the oplog ends is sent again, with the same key (reference: durability, section 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import CoroutineType
 from typing import Protocol
@@ -33,7 +33,7 @@ from golem_server.model.errors import (
     Unauthorized,
 )
 from golem_server.model.ids import WorkerId
-from golem_server.model.oplog import Category, Invocation
+from golem_server.model.oplog import Category, ConfigEntry, Invocation
 from golem_server.model.trace import TraceContext
 from golem_server.model.types import Value
 
@@ -162,9 +162,10 @@ class FuturePollable(Pollable):
 # --- Connecting
 
 
-def caller_of(context: WorkerContext) -> Caller:
-    """This worker as one who calls."""
+def caller_of(context: WorkerContext, config: Sequence[ConfigEntry] = ()) -> Caller:
+    """This worker as one who calls; `config` is that of an agent which is created by the call."""
     return Caller(
+        agent_config=tuple(config),
         worker_id=context.worker_id,
         component_revision=context.component_revision,
         environment={name: text for name, text in context.environment.items() if name not in RESERVED_VARIABLES},
@@ -172,20 +173,22 @@ def caller_of(context: WorkerContext) -> Caller:
     )
 
 
-async def connect(context: WorkerContext, target: WorkerId) -> Connection:
+async def connect(context: WorkerContext, target: WorkerId, config: Sequence[ConfigEntry] = ()) -> Connection:
     """A connection (see `open_connection`)."""
-    return Connection(context, target, await open_connection(context, target))
+    return Connection(context, target, await open_connection(context, target, config))
 
 
-async def open_connection(context: WorkerContext, target: WorkerId) -> Span:
+async def open_connection(context: WorkerContext, target: WorkerId, config: Sequence[ConfigEntry] = ()) -> Span:
     """The span of a connection, whose target is created if there is none. Nothing but the span is recorded.
+
+    `config` is that of the target, if it is an agent that has to be created.
 
     Raises PermanentFailure if there is no such component, or it is somebody else's.
     """
     span = await context.spans.start({"name": "rpc-connection", "target_agent_id": str(target)})
     if await context.settle_replay():
         try:
-            await context.workers.calls.connect(caller_of(context), target)
+            await context.workers.calls.connect(caller_of(context, config), target)
         except GolemError as error:
             raise PermanentFailure(error_text(rpc_error(error))) from error
     return span
