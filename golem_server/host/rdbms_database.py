@@ -139,6 +139,7 @@ class Databases:
         self._pools: dict[DatabaseAddress, Database] = {}
         self._sweep: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self.closed = False
 
     def database(self, kind: str, address: str) -> Database:
         """The database at an address; connects to nothing. Raises RdbmsError."""
@@ -149,7 +150,8 @@ class Databases:
         return found
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; those that are lent when they come back."""
+        self.closed = True
         if self._sweep is not None:
             self._sweep.cancel()
         for pool in self._pools.values():
@@ -247,7 +249,7 @@ class Database:
         """Give a session back, or close it if nobody else could use it."""
         self._lent -= 1
         self._places.release()
-        if session.clean:
+        if session.clean and not self._owner.closed:
             self._idle.append((session, asyncio.get_running_loop().time()))
             self._owner.session_returned()
         else:
