@@ -241,7 +241,7 @@ async def running(
             seconds=settings.executor.discovery_timeout.total_seconds(),
         )
         components = Components(registry, accounts, blobs, ComponentReader(code), clock, discovery=discovery)
-        directory = AgentDirectory(components, clock)
+        directory = AgentDirectory(components, accounts, clock)
         services[ComponentDirectory] = ComponentDirectory(directory)
         executor = Executor(
             Runtime(

@@ -125,13 +125,13 @@ def _milliseconds(moment: datetime) -> int:
 async def _agent_type(services: ApiServices, caller: AccountContext, wanted: _AgentRequest) -> RegisteredAgentType:
     """The agent type that is asked for. Raises NotFound, also for what the caller may not see."""
     owner = await _owner(services, caller, wanted.owner_account_email)
-    owned = await services.accounts.environment_named(owner, wanted.app_name, wanted.env_name)
+    environment_id = await services.directory.environment(owner, wanted.app_name, wanted.env_name)
     if wanted.deployment_revision is not None:
         raise NotFound(
             f"Deployment {wanted.deployment_revision} not found in environment {wanted.env_name[:200]}",
             code="DEPLOYMENT_NOT_FOUND",
         )
-    found = (await services.directory.types(owned.environment.id)).get(wanted.agent_type_name)
+    found = (await services.directory.types(environment_id)).get(wanted.agent_type_name)
     if found is None:
         raise NotFound(f"Agent type {wanted.agent_type_name[:200]} not found", code="RESOURCE_NOT_FOUND")
     return found

@@ -14,7 +14,8 @@ from golem_server.clock import Clock
 from golem_server.model.agent_types import AgentType
 from golem_server.model.component_agents import ComponentAgents, ImplementedAgentType
 from golem_server.model.errors import NotFound
-from golem_server.model.ids import ComponentId, EnvironmentId
+from golem_server.model.ids import AccountId, ComponentId, EnvironmentId
+from golem_server.registry.accounts import Accounts
 from golem_server.registry.components import Components, RegisteredComponent
 
 _MAX_REMEMBERED = 1_000
@@ -39,11 +40,28 @@ class _Remembered:
 class AgentDirectory:
     """Agent types by environment and name."""
 
-    def __init__(self, components: Components, clock: Clock, *, remember: timedelta = timedelta(seconds=5)) -> None:
+    def __init__(
+        self, components: Components, accounts: Accounts, clock: Clock, *, remember: timedelta = timedelta(seconds=5)
+    ) -> None:
         self._components = components
+        self._accounts = accounts
         self._clock = clock
         self._remember = remember.total_seconds()
         self._environments: dict[EnvironmentId, _Remembered] = {}
+        self._names: dict[tuple[AccountId, str, str], tuple[EnvironmentId, float]] = {}
+
+    async def environment(self, owner: AccountId, application: str, environment: str) -> EnvironmentId:
+        """An account's environment by its name and that of its application. Raises NotFound."""
+        key, now = (owner, application, environment), self._clock.monotonic()
+        known = self._names.get(key)
+        if known is not None and now < known[1]:
+            return known[0]
+        self._names.pop(key, None)
+        found = (await self._accounts.environment_named(owner, application, environment)).environment.id
+        if len(self._names) >= _MAX_REMEMBERED:
+            self._names.clear()
+        self._names[key] = found, now + self._remember
+        return found
 
     async def types(self, environment_id: EnvironmentId) -> Mapping[str, RegisteredAgentType]:
         """All agent types of an environment by name, in the order of names. Raises NotFound (environment).
