@@ -17,6 +17,7 @@ NAMES = (
     "oplog_store",
     "streams",
     "wasm_boundary",
+    "worker_calls",
 )
 
 

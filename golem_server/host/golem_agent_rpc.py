@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 import msgspec
 
@@ -28,6 +29,9 @@ from golem_server.model.principals import ANONYMOUS, agent_principal
 from golem_server.model.trace import TraceContext
 from golem_server.model.types import Value
 from golem_server.model.wit_values import FREE_HANDLES, value_and_type_value
+
+MAX_CONFIG_VALUES = 1_000
+"""Configuration values that a guest may give to one agent."""
 
 host = HostInterface("golem:agent/host")
 
@@ -67,12 +71,20 @@ async def new_wasm_rpc(
     phantom_id: Value,
     agent_config: Sequence[Value] = (),
 ) -> Value:
-    """A connection to an agent, which is created if there is none. Raises GuestError for an agent that cannot be."""
+    """A connection to an agent, which is created if there is none. Raises GuestError for an agent that cannot be.
+
+    One of an ephemeral type that is given no phantom id gets a new one, the same in replay.
+    """
     target = await agent_target(context, agent_type_name)
     if target is None:
         raise GuestError(f"the environment has no agent type {agent_type_name}")
+    if len(agent_config) > MAX_CONFIG_VALUES:
+        raise GuestError(f"an agent is given at most {MAX_CONFIG_VALUES} configuration values")
+    phantom = None if phantom_id is None else uuid_of(phantom_id)
+    if phantom is None and target.mode == "ephemeral":
+        phantom = UUID(rpc_calls.new_target_name(context))
     try:
-        name = target.name(constructor, None if phantom_id is None else uuid_of(phantom_id))
+        name = target.name(constructor, phantom)
         config = [_entry(entry) for entry in agent_config]
     except InvalidInput as error:
         raise GuestError(f"agent type {agent_type_name} has no agent of this kind: {error.message}") from error

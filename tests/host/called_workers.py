@@ -89,6 +89,7 @@ class CalledWorkers:
 
     def __init__(self, type_: ComponentType = EMPTY) -> None:
         self.type = type_
+        self.agents: ComponentAgents | None = None
         self.answers: dict[str, Callable[..., Value]] = {}
         self.held: dict[str, asyncio.Event] = {}
         self.created: dict[WorkerId, dict[str, str]] = {}
@@ -107,7 +108,7 @@ class CalledWorkers:
         if component_id == ComponentId(UUID(int=0)):
             raise NotFound(f"Component for id {component_id} not found")
         account = AccountId(UUID(int=0xBAD)) if component_id == OTHER_ACCOUNT else ACCOUNT
-        return CalledComponent(component_id, account, FunctionResolver(self.type))
+        return CalledComponent(component_id, account, FunctionResolver(self.type), agents=self.agents)
 
     async def by_name(self, environment_id: EnvironmentId, name: str) -> WorkerComponent:
         """There is one component with a name."""

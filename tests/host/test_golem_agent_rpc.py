@@ -1,0 +1,154 @@
+"""Calls to other agents through golem:agent/host: recorded, replayed, cancelled; who is called, and as whom."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from golem_server.durable.directory import ComponentDirectory
+from golem_server.durable.signals import GuestError
+from golem_server.host import golem_agent, golem_agent_rpc, wasi_io
+from golem_server.model.ids import WorkerId
+from golem_server.model.oplog import Category, HostCall
+from golem_server.model.principals import agent_principal
+from golem_server.model.types import Value
+from tests.host.called_workers import CalledWorkers
+from tests.host.host_worker import START_NS, WORKER_ID, HostWorker
+from tests.host.test_golem_agent import HOST, SHOP, SHOP_COMPONENT, Directory
+from tests.host.test_rpc import plain
+
+INVOKE = "golem:agent/guest@1.5.0.{invoke}"
+TEAS = WorkerId(SHOP_COMPONENT, 'CatalogAgent("teas")')
+AT = {"seconds": START_NS // 10**9 + 60, "nanoseconds": 0}
+NOTHING: Value = ("tuple", [("component-model", {"nodes": [("option-value", None)]})])
+
+
+def text(content: str) -> Value:
+    return ("tuple", [("component-model", {"nodes": [("prim-string", content)]})])
+
+
+async def new_worker(tmp_path: Path) -> HostWorker:
+    interfaces = [*golem_agent.INTERFACES, *golem_agent_rpc.INTERFACES, *wasi_io.INTERFACES]
+    worker = await HostWorker.create(
+        tmp_path, interfaces, services={ComponentDirectory: ComponentDirectory(Directory())}
+    )
+    called = worker.workers.called = CalledWorkers()
+    called.agents = SHOP
+
+    def answer(_method: str, _input: Value, _principal: Value) -> Value:
+        return ("ok", NOTHING)
+
+    called.answers = {INVOKE: answer}
+    return worker
+
+
+async def connect(worker: HostWorker, type_name: str = "CatalogAgent", parameters: Value = None) -> int:
+    return await worker.call(HOST, "[constructor]wasm-rpc", type_name, parameters or text("teas"), None, [])
+
+
+def names(calls: list[HostCall]) -> list[str]:
+    return [entry.function.removeprefix("golem::") for entry in calls]
+
+
+RECORDED: list[tuple[str, tuple[Any, ...], str]] = [
+    ("invoke-and-await", ("find", text("tea")), "invoke_and_await"),
+    ("invoke", ("find", text("tea")), "invoke"),
+    ("schedule-invocation", (AT, "find", text("tea")), "schedule_invocation"),
+    ("schedule-cancelable-invocation", (AT, "find", text("tea")), "schedule_invocation"),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "record"), RECORDED, ids=lambda value: str(value)[:40])
+async def test_replay_gives_what_the_live_call_gave_without_calling(
+    tmp_path: Path, name: str, arguments: tuple[Any, ...], record: str
+) -> None:
+    worker = await new_worker(tmp_path)
+    first = plain(await worker.call(HOST, f"[method]wasm-rpc.{name}", await connect(worker), *arguments))
+    calls = await worker.host_calls()
+    assert names(calls) == ["agent::get_agent_type", f"rpc::wasm-rpc::{record}"]
+    assert calls[1].category == Category.WRITE_REMOTE
+    called = worker.workers.called
+    assert list(called.created) == [TEAS]
+    seen = (len(called.runs), len(called.sent), dict(called.schedule.rows))
+    await worker.replay()
+    assert plain(await worker.call(HOST, f"[method]wasm-rpc.{name}", await connect(worker), *arguments)) == first
+    assert worker.context.is_live
+    assert (len(called.runs), len(called.sent), dict(called.schedule.rows)) == seen
+    assert await worker.host_calls() == calls
+
+
+async def test_the_target_sees_who_calls(tmp_path: Path) -> None:
+    worker = await new_worker(tmp_path)
+    rpc = await connect(worker)
+    result = await worker.call(HOST, "[method]wasm-rpc.invoke-and-await", rpc, "find", text("tea"))
+    assert plain(result) == plain(("ok", NOTHING))
+    (run,) = worker.workers.called.runs
+    assert run.parameters == ["find", text("tea"), agent_principal(WORKER_ID)]
+    await worker.call(HOST, "[method]wasm-rpc.schedule-invocation", rpc, AT, "find", text("tea"))
+    (row,) = worker.workers.called.schedule.rows.values()
+    assert row.invocation.parameters[2] == ("anonymous", None)
+
+
+async def test_a_call_that_was_cancelled_stays_so(tmp_path: Path) -> None:
+    worker = await new_worker(tmp_path)
+    called = worker.workers.called
+    called.held[INVOKE] = asyncio.Event()
+    cancelled = plain(("err", ("protocol-error", "Invocation cancelled")))
+
+    async def run() -> None:
+        rpc = await connect(worker)
+        future = await worker.call(HOST, "[method]wasm-rpc.async-invoke-and-await", rpc, "find", text("tea"))
+        assert await worker.call(HOST, "[method]future-invoke-result.get", future) is None
+        await worker.call(HOST, "[method]future-invoke-result.cancel", future)
+        assert plain(await worker.call(HOST, "[method]future-invoke-result.get", future)) == cancelled
+
+    await run()
+    assert len(called.cancelled) == 1
+    calls = await worker.host_calls()
+    assert names(calls)[1:] == [f"rpc::future-invoke-result::{name}" for name in ("get", "cancel", "get")]
+    await worker.replay()
+    await run()
+    assert worker.context.is_live
+    assert await worker.host_calls() == calls
+    assert (len(called.runs), len(called.cancelled)) == (1, 1)
+
+
+async def test_cancelling_what_is_complete_changes_nothing(tmp_path: Path) -> None:
+    worker = await new_worker(tmp_path)
+    rpc = await connect(worker)
+    future = await worker.call(HOST, "[method]wasm-rpc.async-invoke-and-await", rpc, "find", text("tea"))
+    pollable = await worker.call(HOST, "[method]future-invoke-result.subscribe", future)
+    await worker.call("wasi:io/poll", "poll", [pollable])
+    await worker.call(HOST, "[method]future-invoke-result.cancel", future)
+    result = plain(await worker.call(HOST, "[method]future-invoke-result.get", future))
+    assert result == plain(("ok", NOTHING))
+    assert worker.workers.called.cancelled == []
+
+
+async def test_an_ephemeral_agent_has_the_same_new_phantom_in_replay(tmp_path: Path) -> None:
+    worker = await new_worker(tmp_path)
+    await connect(worker, "CourierAgent")
+    await connect(worker, "CourierAgent")
+    created = list(worker.workers.called.created)
+    assert len({target.name for target in created}) == 2
+    await worker.replay()
+    await connect(worker, "CourierAgent")
+    rpc = await connect(worker, "CourierAgent")
+    await worker.call(HOST, "[method]wasm-rpc.invoke", rpc, "count", ("tuple", []))
+    assert list(worker.workers.called.created) == created
+
+
+async def test_what_is_wrong_is_said(tmp_path: Path) -> None:
+    worker = await new_worker(tmp_path)
+    with pytest.raises(GuestError, match="no agent type NoAgent"):
+        await connect(worker, "NoAgent")
+    with pytest.raises(GuestError):
+        await connect(worker, "CatalogAgent", ("tuple", []))
+    rpc = await connect(worker)
+    missing = await worker.call(HOST, "[method]wasm-rpc.invoke-and-await", rpc, "missing", text("x"))
+    assert plain(missing)[1][0] == "protocol-error"
+    wrong = await worker.call(HOST, "[method]wasm-rpc.invoke", rpc, "find", ("tuple", []))
+    assert plain(wrong)[1][0] == "protocol-error"
