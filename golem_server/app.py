@@ -31,6 +31,7 @@ from golem_server.host.generated_clients import ClientFunctions
 from golem_server.host.guest_stores import GuestStores
 from golem_server.host.http_client import HttpClient, HttpSettings
 from golem_server.host.network_policy import NetworkPolicy
+from golem_server.host.quota_ledger import QuotaLedger
 from golem_server.host.rdbms_database import Databases, RdbmsSettings
 from golem_server.host.rdbms_drivers import drivers
 from golem_server.host.websocket_client import WebsocketClient, WebsocketSettings
@@ -44,6 +45,7 @@ from golem_server.registry.accounts import (
 from golem_server.registry.agent_directory import AgentDirectory
 from golem_server.registry.components import Components
 from golem_server.registry.plugins import Plugins
+from golem_server.registry.resources import Resources
 from golem_server.registry.tokens import LOCAL_TOKEN, Tokens
 from golem_server.serving import RequestEdge, listen, serve_application
 from golem_server.settings import Settings
@@ -56,6 +58,7 @@ from golem_server.storage.object_store import PostgresObjectStore
 from golem_server.storage.oplog_store import PostgresOplogStore
 from golem_server.storage.plugin_store import PostgresPluginStore
 from golem_server.storage.promise_store import PostgresPromiseStore
+from golem_server.storage.quota_store import PostgresQuotaStore
 from golem_server.storage.registry_store import PostgresRegistryStore
 from golem_server.storage.schedule_store import PostgresScheduleStore
 from golem_server.storage.value_contents import PostgresValueContents
@@ -204,6 +207,9 @@ async def running(
         stack.push_async_callback(websockets.close)
         databases = Databases(drivers(), policy, _rdbms_settings(settings))
         stack.callback(databases.close)
+        quotas = PostgresQuotaStore(database)
+        ledger = QuotaLedger(quotas)
+        stack.push_async_callback(ledger.close)
         worker_limits = settings.limits.worker
 
         async def link(component: WorkerComponent) -> LinkedComponent:
@@ -214,6 +220,7 @@ async def running(
             WebsocketClient: websockets,
             Databases: databases,
             NetworkPolicy: policy,
+            QuotaLedger: ledger,
             GuestStores: GuestStores(
                 contents=contents,
                 key_values=PostgresKeyValueStore(database),
@@ -267,6 +274,7 @@ async def running(
             directory=directory,
             accounts=accounts,
             plugins=Plugins(PostgresPluginStore(database), accounts, components, clock),
+            resources=Resources(quotas, accounts, clock),
             tokens=tokens,
             settings=settings,
             metrics=metrics,

@@ -12,6 +12,7 @@ from golem_server.registry.accounts import Accounts
 from golem_server.registry.agent_directory import AgentDirectory
 from golem_server.registry.components import Components
 from golem_server.registry.plugins import Plugins
+from golem_server.registry.resources import Resources
 from golem_server.registry.tokens import Tokens
 from golem_server.settings import Settings
 from golem_server.telemetry import Metrics
@@ -26,6 +27,7 @@ class ApiServices:
     directory: AgentDirectory
     accounts: Accounts
     plugins: Plugins
+    resources: Resources
     tokens: Tokens
     settings: Settings
     metrics: Metrics

@@ -15,6 +15,7 @@ from golem_server.host import (
     golem_durability,
     golem_oplog,
     golem_promises,
+    golem_quota,
     golem_rdbms,
     golem_resolve,
     golem_retry,
@@ -60,6 +61,7 @@ ALL: list[HostInterface] = [
     *golem_context.INTERFACES,
     *golem_durability.INTERFACES,
     *golem_retry.INTERFACES,
+    *golem_quota.INTERFACES,
     *golem_oplog.INTERFACES,
     *golem_rdbms.INTERFACES,
 ]

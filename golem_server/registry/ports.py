@@ -15,6 +15,7 @@ from golem_server.model.agent_types import AgentType
 from golem_server.model.ids import AccountId, ComponentId, EnvironmentId, Revision, TokenId
 from golem_server.model.metadata import BinaryMetadata
 from golem_server.model.plugins import Plugin, PluginGrant, PluginGrantId, PluginId
+from golem_server.model.quota import ResourceDefinition, ResourceDefinitionId
 from golem_server.model.registry import (
     Account,
     Application,
@@ -145,6 +146,30 @@ class PluginStore(Protocol):
 
     async def delete_grant(self, grant_id: PluginGrantId, at: datetime) -> bool:
         """Take the grant back. False if it is not there."""
+        ...
+
+
+class ResourceStore(Protocol):
+    """What environments have a limited amount of."""
+
+    async def add_resource(self, definition: ResourceDefinition, now: int) -> bool:
+        """Write the definition, of which nothing is used. False if the environment has one of that name."""
+        ...
+
+    async def find_resource(self, resource: ResourceDefinitionId) -> ResourceDefinition | None:
+        """A definition, or None."""
+        ...
+
+    async def list_resources(self, environment_id: EnvironmentId) -> list[ResourceDefinition]:
+        """Those of an environment by name (bytewise)."""
+        ...
+
+    async def update_resource(self, definition: ResourceDefinition) -> bool:
+        """Replace what may change and count the revision up. False if the revision is not the given one any more."""
+        ...
+
+    async def delete_resource(self, resource: ResourceDefinitionId, revision: int) -> bool:
+        """Remove a definition with what is reserved of it. False if it is not there or has another revision."""
         ...
 
 

@@ -302,6 +302,33 @@ plugin_grants = Table(
     ),
 )
 
+resource_definitions = Table(
+    "resource_definitions",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("environment_id", Uuid, ForeignKey("environments.id"), nullable=False),
+    Column("name", _name, nullable=False),
+    Column("quota_limit", LargeBinary, nullable=False),
+    Column("enforcement", Text, nullable=False),
+    Column("unit", LargeBinary, nullable=False),
+    Column("units", LargeBinary, nullable=False),
+    Column("used", BigInteger, nullable=False),
+    Column("filled_at", BigInteger, nullable=False),
+    Index("resource_definitions_name_key", "environment_id", "name", unique=True),
+)
+
+quota_reservations = Table(
+    "quota_reservations",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("resource", Uuid, ForeignKey("resource_definitions.id", ondelete="CASCADE"), nullable=False),
+    Column("worker", BigInteger, ForeignKey("workers.number", ondelete="CASCADE"), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Index("quota_reservations_resource_idx", "resource"),
+    Index("quota_reservations_worker_idx", "worker"),
+)
+
 EXTERNAL_COLUMNS = (
     ("workers", "record"),
     ("oplog", "data"),
