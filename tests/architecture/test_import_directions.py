@@ -20,6 +20,9 @@ ROOMS: dict[str, set[str]] = {
 }
 """Each room and the rooms it may import."""
 
+INNER_ROOMS: dict[str, set[str]] = {"gateway.rib": {"model"}}
+"""Parts of rooms that keep to themselves: they import their own files and these rooms, not the room around them."""
+
 GROUND = {"settings", "quantities", "network_rules", "clock", "telemetry"}
 """Files beside the rooms that every room but the model may import; they import one another and no room."""
 
@@ -64,6 +67,11 @@ def violations(imports: list[Import]) -> list[str]:
             inner = target[1] if len(target) > 1 else ""
             if inner not in {"", top, "__version__"} and inner not in ALLOWED.get(top, set()):
                 found.append(f"{item.place}: {top or PACKAGE.name} may not import {inner}")
+            found += [
+                f"{item.place}: {part} may not import {'.'.join(target[1:])}"
+                for part, rooms in INNER_ROOMS.items()
+                if _inside(importer, part) and not _inside(target[1:], part) and inner not in rooms
+            ]
         elif (owners := OWNERS.get(target[0])) and not any(_inside(importer, owner) for owner in owners):
             found.append(f"{item.place}: only {', '.join(sorted(owners))} may import {target[0]}")
     return found
@@ -95,6 +103,8 @@ def test_every_room_and_file_of_the_package_has_a_place_in_the_table() -> None:
         ("host/clocks.py", "import wasmtime.component", "only wasm may import wasmtime"),
         ("host/clocks.py", "import asyncpg", "only host.rdbms, storage may import asyncpg"),
         ("api/workers.py", "from sqlalchemy import select", "only storage may import sqlalchemy"),
+        ("gateway/rib/parser.py", "from golem_server import settings", "gateway.rib may not import settings"),
+        ("gateway/rib/parser.py", "from golem_server.gateway import router", "may not import gateway.router"),
         ("telemetry.py", "from golem_server.model import ids", "telemetry may not import model"),
         ("durable/worker.py", "from golem_server import app", "durable may not import app"),
     ],
@@ -116,6 +126,8 @@ def test_a_forbidden_import_is_found(tmp_path: Path, file: str, source: str, com
         ),
         ("host/rdbms/postgres.py", "import asyncpg"),
         ("host/rdbms_postgres.py", "import asyncpg"),
+        ("gateway/rib/parser.py", "from golem_server.gateway.rib import syntax\nfrom golem_server.model import types"),
+        ("gateway/routes.py", "from golem_server.gateway.rib import syntax"),
         ("api/health.py", "from golem_server import __version__\nimport fastapi.responses"),
         ("app.py", "from golem_server.storage import tables"),
     ],
