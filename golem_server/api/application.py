@@ -16,7 +16,18 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
 from golem_server import __version__
-from golem_server.api import agents, components, connect, health, not_built, oplog, plugins, resources, workers
+from golem_server.api import (
+    agents,
+    components,
+    connect,
+    health,
+    not_built,
+    oplog,
+    plugins,
+    resources,
+    worker_changes,
+    workers,
+)
 from golem_server.api.contract import openapi_document
 from golem_server.api.errors import answer_error
 from golem_server.api.invocations import AWAIT, FORGET, Invocations, Scope, Send
@@ -101,7 +112,7 @@ def _framework(
 
     framework = FastAPI(title="golem-server", version=__version__, lifespan=lifespan, redirect_slashes=False)
     framework.openapi = openapi_document
-    for module in (health, components, agents, workers, connect, oplog, plugins, resources, not_built):
+    for module in (health, components, agents, workers, worker_changes, connect, oplog, plugins, resources, not_built):
         framework.include_router(module.router)
     # Invocations come here only in order that another method than POST is told so.
     for operation in (AWAIT, FORGET):

@@ -13,7 +13,6 @@ from golem_server.api.errors import NotBuilt
 _WORKER = "/v1/components/{component_id}/workers/{agent_name}"
 
 _OPERATIONS = (
-    ("POST", f"{_WORKER}/update", "Updating workers"),
     ("POST", f"{_WORKER}/activate-plugin", "Activating plugins"),
     ("POST", f"{_WORKER}/deactivate-plugin", "Deactivating plugins"),
     ("GET", "/v1/api/definitions", "Defining HTTP APIs"),

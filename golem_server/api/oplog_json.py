@@ -156,6 +156,8 @@ class OplogJson:
         }
 
     def pending(self, entry: oplog.PendingInvocation) -> dict[str, Any]:
+        if entry.invocation.update_to is not None:
+            return {"invocation": {"type": "ManualUpdate", "targetRevision": entry.invocation.update_to}}
         invocation = self._invocation(entry.invocation)
         return {"invocation": invocation if self.cli else {"type": "ExportedFunction", **invocation}}
 

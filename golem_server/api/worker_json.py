@@ -63,7 +63,7 @@ def worker_to_json(stored: StoredWorker) -> dict[str, Any]:
         "totalLinearMemorySize": status.memory_bytes,
         **_resources(status),
         "activePlugins": [],
-        "skippedRegions": [region_to_json(region) for region in status.skipped_regions],
+        "skippedRegions": [region_to_json(region) for region in status.replay_skips],
         "deletedRegions": [region_to_json(region) for region in status.deleted_regions],
     }
 

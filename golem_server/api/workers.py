@@ -14,12 +14,14 @@ from golem_server.api.json_bodies import JsonReader, empty_response, json_respon
 from golem_server.api.paths import ComponentPath, WorkerPath, worker_name
 from golem_server.api.services import services_of
 from golem_server.api.worker_configuration import ConfigValue, ConfigVariable, configuration_variables
+from golem_server.api.worker_filters import filter_of_json, filter_of_texts
 from golem_server.api.worker_json import created_worker_to_json, worker_to_json
 from golem_server.model.agent_provisions import config_entries
 from golem_server.model.errors import InvalidInput, WorkerAlreadyExists
-from golem_server.model.ids import OplogIndex, PromiseId, WorkerId, WorkerNumber
+from golem_server.model.ids import ComponentId, OplogIndex, PromiseId, WorkerId, WorkerNumber
 from golem_server.model.principals import user_principal
-from golem_server.model.workers import WorkerCreation
+from golem_server.model.worker_filters import WorkerFilter
+from golem_server.model.workers import StoredWorker, WorkerCreation
 
 router = APIRouter(tags=["Worker"], dependencies=[Depends(authenticated)])
 
@@ -47,6 +49,23 @@ class CompletePromise(msgspec.Struct, rename="camel"):
     data: list[Annotated[int, msgspec.Meta(ge=0, le=255)]]
 
 
+class ScanCursor(msgspec.Struct):
+    """Where a page begins."""
+
+    cursor: Annotated[int, msgspec.Meta(ge=0, le=MAX_INT64)] = 0
+    layer: int = 0
+
+
+class WorkerSearch(msgspec.Struct):
+    """Which workers, and how many of them. `precise` changes nothing: all that is told is up to date."""
+
+    filter: Any = None
+    cursor: ScanCursor | None = None
+    count: Annotated[int, msgspec.Meta(ge=1, le=MAX_INT64)] = DEFAULT_PAGE
+    precise: bool | None = None
+
+
+_search = msgspec.json.Decoder(WorkerSearch)
 _creation = msgspec.json.Decoder(WorkerCreationRequest)
 _completion = msgspec.json.Decoder(CompletePromise)
 
@@ -105,16 +124,39 @@ async def workers(
     What is told is always up to date, so `precise` changes nothing.
     """
     del precise
-    if filters:
-        raise InvalidInput("Invalid filter: filters are not available in this version", code="INVALID_AGENT_FILTER")
     after = None if cursor is None else _parse_cursor(cursor)
-    page, following = await services_of(request).executor.list(component.component_id, after, min(count, MAX_PAGE))
+    condition = filter_of_texts(filters or [])
+    page, following = await _find(request, component.component_id, condition, after, min(count, MAX_PAGE))
     answer: dict[str, Any] = {"workers": [worker_to_json(stored) for stored in page]}
     if cli:
         answer["cursor"] = None if following is None else {"cursor": following, "layer": 0}
     elif following is not None:
         answer["cursor"] = f"0/{following}"
     return json_response(answer)
+
+
+async def _find(
+    request: Request,
+    component_id: ComponentId,
+    condition: WorkerFilter | None,
+    after: WorkerNumber | None,
+    count: int,
+) -> tuple[list[StoredWorker], WorkerNumber | None]:
+    executor = services_of(request).executor
+    if condition is None:
+        return await executor.list(component_id, after, count)
+    return await executor.operations.find(component_id, condition, after, count)
+
+
+@router.post("/v1/components/{component_id}/workers/find", operation_id="findWorkersMetadata")
+async def find_workers(request: Request, component: ComponentPath, reader: Reader) -> Response:
+    """A page of the workers that meet a condition. The cursor is always an object, as the request takes one."""
+    wanted = await reader.read(request.receive, request.scope["headers"], _search)
+    condition = None if wanted.filter is None else filter_of_json(wanted.filter)
+    after = None if wanted.cursor is None else WorkerNumber(wanted.cursor.cursor)
+    page, following = await _find(request, component.component_id, condition, after, min(wanted.count, MAX_PAGE))
+    cursor = None if following is None else {"cursor": following, "layer": 0}
+    return json_response({"workers": [worker_to_json(stored) for stored in page], "cursor": cursor})
 
 
 def _parse_cursor(text: str) -> WorkerNumber:

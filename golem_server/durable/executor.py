@@ -85,7 +85,7 @@ class Executor(WorkerServices):
         self._background: set[asyncio.Task[None]] = set()
         self._lost: dict[WorkerId, None] = {}
         self._stopping = False
-        self.operations = Operations(runtime, Doors(self._workers.get, self._load, self._locked, self._in_background))
+        self._operations = Operations(runtime, Doors(self._workers.get, self._load, self._locked, self._in_background))
 
     # --- Life
 
@@ -305,6 +305,11 @@ class Executor(WorkerServices):
         return self._events
 
     # --- What guests ask (WorkerServices)
+
+    @property
+    def operations(self) -> Operations:
+        """Updates, reverts and copies of workers, and looking for them."""
+        return self._operations
 
     async def promise_data(self, promise: PromiseId) -> bytes | None:
         """The data of a completed promise, None while it is open. Raises WorkerNotFound."""

@@ -18,9 +18,10 @@ from golem_server.durable.stopping import StopKind, WorkerClosed
 from golem_server.durable.worker import Worker
 from golem_server.model.errors import InvalidInput, InvalidWorkerRequest, NotFound, WorkerAlreadyExists, WorkerNotFound
 from golem_server.model.function_names import ResolvedFunction
-from golem_server.model.ids import WorkerId
+from golem_server.model.ids import ComponentId, WorkerId, WorkerNumber
 from golem_server.model.oplog import Entry, decode_entry
 from golem_server.model.status import StatusRecord, decode_status, in_regions
+from golem_server.model.worker_filters import WorkerFilter
 from golem_server.model.workers import StoredWorker, WorkerStatus
 
 _AT_WORK = (WorkerStatus.RUNNING, WorkerStatus.RETRYING)
@@ -81,6 +82,13 @@ class Operations:
         component = await components.revision(worker_id.component_id, status.component_revision)
         return component.functions.resolve(function)
 
+    async def find(
+        self, component_id: ComponentId, condition: WorkerFilter | None, after: WorkerNumber | None, count: int
+    ) -> tuple[list[StoredWorker], WorkerNumber | None]:
+        """A page of the component's workers that meet the condition, as their oplogs say, and where the next begins."""
+        page = await self._runtime.store.list_workers(component_id, after, count, condition)
+        return page.workers, page.next
+
     async def revert(self, worker_id: WorkerId, target: RevertTarget) -> None:
         """Drop the end of a worker's oplog; whatever it does is stopped. Raises InvalidWorkerRequest."""
         async with self._doors.locked(worker_id):
@@ -116,6 +124,13 @@ class Operations:
             )
         if copy.columns.status in _RESUMED_COPY:
             (await self._doors.load(target_id)).wake()
+
+    async def metadata(self, worker_id: WorkerId) -> StoredWorker | None:
+        """A worker as it stands, with what is not yet committed; None where there is none."""
+        worker = self._doors.in_memory(worker_id)
+        if worker is not None:
+            return StoredWorker(number=worker.number, worker=worker.created, columns=worker.status.columns(None))
+        return await self._runtime.store.find_worker(worker_id)
 
     async def cancel_pending(self, worker_id: WorkerId, key: str) -> bool:
         """Take an invocation out of a worker's queue. False if it runs or has its result.

@@ -15,6 +15,7 @@ from golem_server.model.function_names import FunctionResolver
 from golem_server.model.ids import AccountId, ComponentId, EnvironmentId, WorkerId, WorkerNumber
 from golem_server.model.oplog import EncodedEntry
 from golem_server.model.scheduled import ScheduledInvocation
+from golem_server.model.worker_filters import WorkerFilter
 from golem_server.model.workers import NewWorker, OplogBatch, StatusColumns, StoredEntry, StoredWorker, WorkerPage
 
 
@@ -62,8 +63,14 @@ class OplogStore(Protocol):
         """
         ...
 
-    async def list_workers(self, component_id: ComponentId, after: WorkerNumber | None, count: int) -> WorkerPage:
-        """A component's workers in the order of their numbers, after the given one."""
+    async def list_workers(
+        self,
+        component_id: ComponentId,
+        after: WorkerNumber | None,
+        count: int,
+        condition: WorkerFilter | None = None,
+    ) -> WorkerPage:
+        """A component's workers in the order of their numbers, after the given one, that meet the condition."""
         ...
 
     async def delete_worker(self, number: WorkerNumber) -> None:

@@ -70,6 +70,8 @@ class WorkerUpdates:
 
     def _check(self, target: int, *, automatic: bool) -> None:
         status = self._oplog.status
+        if status.ephemeral:
+            raise InvalidWorkerRequest("Ephemeral workers cannot be updated")
         pending = [update for update in status.updates if update.state == "pending"]
         if status.component_revision == target and not pending:
             raise InvalidWorkerRequest("Worker is already at the target version")

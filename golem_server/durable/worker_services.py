@@ -8,6 +8,7 @@ from typing import Protocol
 from golem_server.durable.oplog_reading import OplogPart
 from golem_server.durable.ports import WorkerComponent
 from golem_server.durable.rpc import WorkerCalls
+from golem_server.durable.worker_operations import WorkerOperations
 from golem_server.model.ids import PromiseId, WorkerId
 from golem_server.model.oplog_query import Query
 from golem_server.model.status import StatusRecord
@@ -49,4 +50,9 @@ class WorkerServices(Protocol):
     @property
     def calls(self) -> WorkerCalls:
         """Calls to other workers."""
+        ...
+
+    @property
+    def operations(self) -> WorkerOperations:
+        """Updates, reverts and copies of workers, and looking for them."""
         ...

@@ -17,6 +17,7 @@ import msgspec
 from golem_server.model.errors import InternalBug, OplogFenced, WorkerAlreadyExists
 from golem_server.model.ids import ComponentId, WorkerId, WorkerNumber
 from golem_server.model.oplog import ConfigEntry, EncodedEntry
+from golem_server.model.worker_filters import WorkerFilter, matches
 from golem_server.model.workers import (
     NewWorker,
     OplogBatch,
@@ -30,6 +31,7 @@ from golem_server.storage.blob_store import PostgresBlobStore, worker_namespace
 from golem_server.storage.database import Connection, Database
 from golem_server.storage.group_commit import GroupCommit, OnCommit, Row
 from golem_server.storage.worker_copies import copy_oplog
+from golem_server.storage.worker_search import SearchQuery
 
 if TYPE_CHECKING:
     Record = asyncpg.Record
@@ -197,9 +199,29 @@ class PostgresOplogStore:
                 break
         return entries
 
-    async def list_workers(self, component_id: ComponentId, after: WorkerNumber | None, count: int) -> WorkerPage:
-        """A component's workers in the order of their numbers, after the given one."""
-        return _page(await self._fetch(_LIST, component_id, after or 0, count + 1), count)
+    async def list_workers(
+        self,
+        component_id: ComponentId,
+        after: WorkerNumber | None,
+        count: int,
+        condition: WorkerFilter | None = None,
+    ) -> WorkerPage:
+        """A component's workers in the order of their numbers, after the given one, that meet the condition."""
+        if condition is None:
+            return _page(await self._fetch(_LIST, component_id, after or 0, count + 1), count)
+        search = SearchQuery(condition, 3)
+        query = f"{_WORKER} WHERE component_id = $1 AND number > $2 AND {search.text} ORDER BY number LIMIT $3"
+        found: list[StoredWorker] = []
+        last = after or 0
+        while True:
+            rows = await self._fetch(query, component_id, last, count + 1, *search.parameters)
+            workers = [_worker(row) for row in rows]
+            found += workers if search.exact else [worker for worker in workers if matches(condition, worker)]
+            if len(found) > count:
+                return WorkerPage(found[:count], found[count - 1].number)
+            if len(rows) <= count:
+                return WorkerPage(found, None)
+            last = workers[-1].number
 
     async def workers_to_recover(self, after: WorkerNumber | None, count: int) -> WorkerPage:
         """Workers that were at work when the last run ended: Running, Retrying, or with pending invocations."""

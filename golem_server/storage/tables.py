@@ -161,6 +161,9 @@ workers = Table(
     Column("agent", LargeBinary),
     Index("workers_name_key", "component_id", "name", unique=True),
     Index("workers_component_idx", "component_id", "number"),
+    Index("workers_status_idx", "component_id", "status", "number"),
+    Index("workers_revision_idx", "component_id", "component_revision", "number"),
+    Index("workers_created_idx", "component_id", "created_at", "number"),
     # 0 is Running, 4 is Retrying.
     Index("workers_recover_idx", "number", postgresql_where=text("status IN (0, 4) OR pending_count > 0")),
     Index("workers_wake_idx", "wake_at", postgresql_where=text("wake_at IS NOT NULL")),

@@ -22,7 +22,6 @@ from tests.api.server import Client
 METHODS = ("get", "put", "post", "delete", "patch")
 
 NOT_BUILT = {
-    "updateWorker",
     "activatePlugin",
     "deactivatePlugin",
     "listApiDefinitions",

@@ -111,7 +111,6 @@ def test_what_no_route_takes_is_answered_in_json(client: Client, method: str, pa
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("POST", "/workers/w/update"),
         ("POST", "/workers/w/activate-plugin?plugin-installation-id=x"),
     ],
 )

@@ -27,6 +27,7 @@ from golem_server.durable.oplog_reading import OplogPart, read_part, search_part
 from golem_server.durable.ports import WorkerComponent
 from golem_server.durable.replay import ReplayCursor
 from golem_server.durable.rpc import WorkerCalls
+from golem_server.durable.worker_operations import WorkerOperations
 from golem_server.model.component_agents import Agent
 from golem_server.model.errors import NotFound, WorkerNotFound
 from golem_server.model.ids import ComponentId, PromiseId, WorkerId, WorkerNumber
@@ -129,6 +130,11 @@ class MemoryWorkers:
     async def component_of(self, worker_id: WorkerId) -> WorkerComponent:
         """There are none."""
         raise NotFound(f"Component not found: {worker_id.component_id}")
+
+    @property
+    def operations(self) -> WorkerOperations:
+        """Nothing is done to workers as a whole here."""
+        raise AssertionError("nobody updates, reverts or copies workers in this test")
 
     @property
     def calls(self) -> WorkerCalls:

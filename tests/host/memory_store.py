@@ -9,6 +9,7 @@ import msgspec
 from golem_server.model.errors import OplogFenced, WorkerAlreadyExists
 from golem_server.model.ids import ComponentId, WorkerId, WorkerNumber
 from golem_server.model.oplog import EncodedEntry, Entry, decode_entry
+from golem_server.model.worker_filters import WorkerFilter, matches
 from golem_server.model.workers import (
     NewWorker,
     OplogBatch,
@@ -82,10 +83,16 @@ class MemoryOplogStore:
                 break
         return page
 
-    async def list_workers(self, component_id: ComponentId, after: WorkerNumber | None, count: int) -> WorkerPage:
+    async def list_workers(
+        self,
+        component_id: ComponentId,
+        after: WorkerNumber | None,
+        count: int,
+        condition: WorkerFilter | None = None,
+    ) -> WorkerPage:
         """A component's workers in the order of their numbers."""
         rows = [row for row in self._workers.values() if row.worker.worker_id.component_id == component_id]
-        return _page(rows, after, count)
+        return _page([row for row in rows if condition is None or matches(condition, row)], after, count)
 
     async def delete_worker(self, number: WorkerNumber) -> None:
         """Remove the worker."""
