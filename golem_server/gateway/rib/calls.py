@@ -77,8 +77,8 @@ class Calls:
         self._refuse_in_pure_scripts(node)
         context, parameter = self._context, node.type_parameter
         if parameter is not None and not context.exports.allows(parameter):
-            detail = f"no exported interface fits '{parameter}'"
-            raise context.error(node, f"invalid generic type parameter: `{parameter}`", (detail,))
+            kind = "" if "/" in parameter else "package " if ":" in parameter else "interface "
+            raise context.error(node, f"failed to create instance: {kind}`{parameter}` not found")
         if len(node.arguments) > 1:
             raise self._wrong_count(node, "instance", 1, len(node.arguments))
         name = None

@@ -326,7 +326,8 @@ def _show_other(term: Term) -> str:
 def _show_kind(kind: Kind | None) -> str:
     match kind:
         case NumberKind(fraction):
-            return "f64" if fraction else "number"
+            # A number that nothing else speaks of would become one of these.
+            return "f64" if fraction else "s32"
         case TextKind():
             return "string"
         case CaseKind(cases):
