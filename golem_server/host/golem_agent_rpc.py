@@ -10,8 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-import msgspec
-
 from golem_server.durable.context import WorkerContext
 from golem_server.durable.host_function import HostInterface
 from golem_server.durable.ports import WorkerComponent
@@ -53,10 +51,7 @@ class AgentMethodCall:
         if component.agents is None:
             raise InvalidInput(f"{target} is no agent")
         invocation = component.agents.agent(target.name).call(self.name, self.input, self.principal, key)
-        traced = msgspec.structs.replace(
-            invocation, trace_id=trace.trace_id, trace_states=trace.states, invocation_context=trace.spans
-        )
-        return traced, lambda result: result[1]
+        return rpc_calls.traced(invocation, trace), lambda result: result[1]
 
 
 def _by(context: WorkerContext, name: str, input: Value) -> AgentMethodCall:

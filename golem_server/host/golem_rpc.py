@@ -1,13 +1,14 @@
 """golem:rpc/types: calls to other workers by WIT function name, with values as node lists (golem up to 1.4).
 
 Function names are those of the REST API; what a call gives is a tuple of its results (reference: host-interfaces,
-section 4.7). `golem:rpc/types` 0.2.0 and 0.2.2 differ in the id record and in the nodes of types, which are passed on
-as they come.
+section 4.7). Where the target is an agent, a name that it does not export is that of a method, as agents of Golem 1.4
+call each other (`model/agent_functions.py`). `golem:rpc/types` 0.2.0 and 0.2.2 differ in the id record and in the nodes
+of types, which are passed on as they come.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -17,13 +18,21 @@ from golem_server.durable.ports import WorkerComponent
 from golem_server.host import rpc_calls
 from golem_server.host.golem_records import uuid_of, uuid_record, worker_id_of
 from golem_server.host.rpc_calls import CancellationToken, Connection, FuturePollable, FutureResult
+from golem_server.model.agent_functions import (
+    function_type,
+    input_of_parameters,
+    method_of_function,
+    result_of_output,
+)
+from golem_server.model.component_agents import Agent
 from golem_server.model.errors import InvalidInput
 from golem_server.model.ids import ComponentId, WorkerId
 from golem_server.model.json_values import WorkerHandles
 from golem_server.model.oplog import Invocation
+from golem_server.model.principals import ANONYMOUS, agent_principal
 from golem_server.model.trace import TraceContext
-from golem_server.model.types import TupleType, Value
-from golem_server.model.wit_values import nodes_to_value, value_to_nodes
+from golem_server.model.types import Parameter, TupleType, Value
+from golem_server.model.wit_values import FREE_HANDLES, NodeHandles, nodes_to_value, value_to_nodes
 
 UNIT: Value = {"nodes": [("record-value", ())]}
 """The `wit-value` of a call without a result."""
@@ -35,24 +44,27 @@ INTERFACES = [types]
 
 @dataclass(frozen=True, slots=True)
 class WitFunction:
-    """An exported function of the target, with its parameters as `wit-value` records."""
+    """A function of the target by its name, with its parameters as `wit-value` records.
+
+    `principal` is who an agent is told that calls it.
+    """
 
     name: str
     input: Value
+    principal: Value
 
     def prepare(
         self, component: WorkerComponent, target: WorkerId, key: str, trace: TraceContext
     ) -> tuple[Invocation, Callable[[Value], Value]]:
         """The invocation; its result becomes a `wit-value`. Raises InvalidInput."""
-        resolved = component.functions.resolve(self.name)
-        parameters = resolved.given_parameters
-        if len(self.input) != len(parameters):
-            raise InvalidInput(f"{self.name[:200]} takes {len(parameters)} parameters, got {len(self.input)}")
+        try:
+            resolved = component.functions.resolve(self.name)
+        except InvalidInput:
+            if component.agents is None:
+                raise
+            return self._prepare_method(component.agents.agent(target.name), key, trace)
         handles = WorkerHandles(target)
-        values = [
-            nodes_to_value(nodes, parameter.type, handles)
-            for nodes, parameter in zip(self.input, parameters, strict=True)
-        ]
+        values = self._values(resolved.given_parameters, handles)
         result = resolved.type.result
 
         def respond(value: Value) -> Value:
@@ -61,6 +73,35 @@ class WitFunction:
             return value_to_nodes((value,), TupleType((result,)), handles)
 
         return Invocation(key, self.name, values, trace.trace_id, trace.states, trace.spans), respond
+
+    def _prepare_method(
+        self, agent: Agent, key: str, trace: TraceContext
+    ) -> tuple[Invocation, Callable[[Value], Value]]:
+        method = method_of_function(agent.type, self.name)
+        type_ = function_type(method)
+        values = self._values(type_.parameters, FREE_HANDLES)
+        invocation = agent.call(method.name, input_of_parameters(method.input_schema, values), self.principal, key)
+        result = type_.result
+
+        def respond(answer: Value) -> Value:
+            value = result_of_output(method.output_schema, answer[1])
+            if result is None:
+                return UNIT
+            return value_to_nodes((value,), TupleType((result,)), FREE_HANDLES)
+
+        return rpc_calls.traced(invocation, trace), respond
+
+    def _values(self, parameters: Sequence[Parameter], handles: NodeHandles) -> list[Value]:
+        if len(self.input) != len(parameters):
+            raise InvalidInput(f"{self.name[:200]} takes {len(parameters)} parameters, got {len(self.input)}")
+        return [
+            nodes_to_value(nodes, parameter.type, handles)
+            for nodes, parameter in zip(self.input, parameters, strict=True)
+        ]
+
+
+def _by(context: WorkerContext, name: str, parameters: Value) -> WitFunction:
+    return WitFunction(name, parameters, agent_principal(context.worker_id))
 
 
 # --- Calls
@@ -84,21 +125,21 @@ async def ephemeral(context: WorkerContext, component_id: Value) -> Value:
 async def invoke_and_await(context: WorkerContext, handle: int, name: str, parameters: Value) -> Value:
     """Calls and waits for the result."""
     connection = context.resources.get(handle, Connection)
-    return await rpc_calls.call_and_wait(context, connection, WitFunction(name, parameters))
+    return await rpc_calls.call_and_wait(context, connection, _by(context, name, parameters))
 
 
 @types.special("[method]wasm-rpc.invoke", records=rpc_calls.INVOKE)
 async def invoke(context: WorkerContext, handle: int, name: str, parameters: Value) -> Value:
     """Puts a call into the target's queue."""
     connection = context.resources.get(handle, Connection)
-    return await rpc_calls.call_and_forget(context, connection, WitFunction(name, parameters))
+    return await rpc_calls.call_and_forget(context, connection, _by(context, name, parameters))
 
 
 @types.special("[method]wasm-rpc.async-invoke-and-await")
 async def async_invoke_and_await(context: WorkerContext, handle: int, name: str, parameters: Value) -> Value:
     """Begins a call and gives the future of its result."""
     connection = context.resources.get(handle, Connection)
-    return context.resources.add(await rpc_calls.call_later(context, connection, WitFunction(name, parameters)))
+    return context.resources.add(await rpc_calls.call_later(context, connection, _by(context, name, parameters)))
 
 
 @types.special("[method]wasm-rpc.schedule-invocation", records=rpc_calls.SCHEDULE)
@@ -107,7 +148,7 @@ async def schedule_invocation(
 ) -> Value:
     """Has the target run a call at a time."""
     connection = context.resources.get(handle, Connection)
-    await rpc_calls.schedule_call(context, connection, WitFunction(name, parameters), scheduled_time)
+    await rpc_calls.schedule_call(context, connection, WitFunction(name, parameters, ANONYMOUS), scheduled_time)
 
 
 @types.special("[method]wasm-rpc.schedule-cancelable-invocation", records=rpc_calls.SCHEDULE)
@@ -116,7 +157,7 @@ async def schedule_cancelable_invocation(
 ) -> Value:
     """The same, with a token that takes the call back."""
     connection = context.resources.get(handle, Connection)
-    token = await rpc_calls.schedule_call(context, connection, WitFunction(name, parameters), scheduled_time)
+    token = await rpc_calls.schedule_call(context, connection, WitFunction(name, parameters, ANONYMOUS), scheduled_time)
     return context.resources.add(token)
 
 

@@ -14,6 +14,8 @@ from types import CoroutineType
 from typing import Protocol
 from uuid import UUID, uuid5
 
+import msgspec
+
 from golem_server.durable.context import RecordedFunction, WorkerContext
 from golem_server.durable.ports import WorkerComponent
 from golem_server.durable.rpc import Caller
@@ -284,6 +286,13 @@ async def outcome(context: WorkerContext, call: OutgoingCall) -> Value:
         return ("ok", respond(await calls.call(caller, call.target, invocation)))
     except GolemError as error:
         return ("err", rpc_error(error))
+
+
+def traced(invocation: Invocation, trace: TraceContext) -> Invocation:
+    """The invocation in the trace that the call continues."""
+    return msgspec.structs.replace(
+        invocation, trace_id=trace.trace_id, trace_states=trace.states, invocation_context=trace.spans
+    )
 
 
 async def _prepared(context: WorkerContext, call: OutgoingCall) -> tuple[Invocation, Callable[[Value], Value]]:
