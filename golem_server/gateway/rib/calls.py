@@ -9,7 +9,7 @@ from golem_server.gateway.rib.code import Code, Worker
 from golem_server.gateway.rib.context import Context, Typed
 from golem_server.gateway.rib.exports import AgentConstructor, Callee, NoCallee
 from golem_server.gateway.rib.syntax import Call, Expression, MethodCall
-from golem_server.gateway.rib.terms import InstanceTerm, ResourceNameTerm, Term, prune, show, term_of
+from golem_server.gateway.rib.terms import InstanceTerm, ResourceNameTerm, Term, prune, show
 from golem_server.gateway.rib.unification import TermMismatch, TypesTooLarge
 from golem_server.gateway.rib.values import wave
 from golem_server.model.types import EnumType, HandleType, Parameter, Primitive, Value
@@ -144,7 +144,7 @@ class Calls:
             target = None if subject is None else subject.emit()
             return code.call(callee, target, [argument.emit() for argument in arguments], node.position)
 
-        return Typed(term_of(callee.type.result), emit)
+        return Typed(self._context.term(callee.type.result), emit)
 
     def _arguments(
         self, node: Expression, name: str, parameters: Sequence[Parameter], arguments: Sequence[Expression]
@@ -162,7 +162,7 @@ class Calls:
 
     def _unify_argument(self, name: str, parameter: Parameter, argument: Expression, term: Term) -> None:
         context = self._context
-        expected = term_of(parameter.type)
+        expected = context.term(parameter.type)
         try:
             missing = context.unifier.missing_fields(expected, term)
             if not missing:

@@ -304,10 +304,14 @@ def instance(name: Code | None) -> Code:
 def call(callee: Callee, subject: Code | None, arguments: Sequence[Code], position: Position) -> Code:
     """A call of a worker's function. The subject is the worker, a resource on it, or nothing: the binding's worker."""
 
+    takes_handles = callee.takes_handles
+
     async def run(run: Run) -> Value:
         target = None if subject is None else await subject(run)
         values = [] if not isinstance(target, Resource) else [target.handle]
         values += [await argument(run) for argument in arguments]
+        if takes_handles:
+            values = [detached(value) for value in values]
         worker = target.worker if isinstance(target, Resource) else target
         if worker is None:
             worker = Worker(run.worker_name)
@@ -327,7 +331,7 @@ async def _invoke(
 ) -> Value:
     try:
         check_size(values)
-        return await invoker.invoke(worker, function, [detached(value) for value in values], number)
+        return await invoker.invoke(worker, function, values, number)
     except Fault as fault:
         raise RibRuntimeError(f"failed to invoke function {function}: {fault}", position) from None
     except RibRuntimeError:

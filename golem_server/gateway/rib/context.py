@@ -18,6 +18,7 @@ from golem_server.gateway.rib.exports import Exports
 from golem_server.gateway.rib.printer import print_expression, print_pattern
 from golem_server.gateway.rib.syntax import Expression, Pattern
 from golem_server.gateway.rib.terms import (
+    UNIT,
     CaseKind,
     InstanceTerm,
     Kind,
@@ -27,6 +28,7 @@ from golem_server.gateway.rib.terms import (
     Variable,
     prune,
     show,
+    term_of,
 )
 from golem_server.gateway.rib.type_names import print_type
 from golem_server.gateway.rib.unification import TermMismatch, TypesTooLarge, Unifier, Unresolved
@@ -90,6 +92,7 @@ class Context:
         self._specifications = {specification.name: specification for specification in globals_}
         self._first_uses: dict[str, Expression] = {}
         self._variables: list[Variable] = []
+        self._terms: dict[int, tuple[WitType, Term]] = {}
         self._deferred: list[Callable[[bool], bool]] = []
 
     # Variables
@@ -151,6 +154,15 @@ class Context:
         if len(candidates := self.unifier.candidates(kind)) == 1:
             self.unifier.unify(candidates[0], variable)
         return variable
+
+    def term(self, type_: WitType | None) -> Term:
+        """The term of a type of a function; the same one whenever it is asked for."""
+        if type_ is None:
+            return UNIT
+        if id(type_) not in self._terms:
+            # The type is kept with its term, so that its identity stays its own.
+            self._terms[id(type_)] = type_, term_of(type_)
+        return self._terms[id(type_)][1]
 
     def value_type(self, node: Expression | Pattern, term: Term) -> WitType:
         """The complete type of a node that has a value, once all is known. Raises RibTypeError."""

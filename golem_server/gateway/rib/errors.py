@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from golem_server.model.errors import InvalidInput
+from golem_server.model.errors import GolemError, InvalidInput
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -25,7 +25,7 @@ class Position:
         return f"line {self.line}, column {self.column}"
 
 
-class RibError(InvalidInput):
+class RibError(GolemError):
     """Base of the errors of scripts."""
 
     def __init__(self, message: str, position: Position) -> None:
@@ -33,7 +33,7 @@ class RibError(InvalidInput):
         self.position = position
 
 
-class RibSyntaxError(RibError):
+class RibSyntaxError(RibError, InvalidInput):
     """The text cannot be read. `expected` lists what could have stood at the position."""
 
     def __init__(self, reason: str, position: Position, expected: Sequence[str] = ()) -> None:
@@ -42,7 +42,7 @@ class RibSyntaxError(RibError):
         self.expected = tuple(expected)
 
 
-class RibTypeError(RibError):
+class RibTypeError(RibError, InvalidInput):
     """The types of a script do not fit (form of the text: reference gateway, section 2.4).
 
     `cause` is the reason alone, `expression` the re-printed expression that it is about.

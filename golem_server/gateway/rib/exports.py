@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from golem_server.gateway.rib.terms import case_payloads, named_types
 from golem_server.model.errors import InvalidInput
 from golem_server.model.function_names import parse_function_name, resolve
+from golem_server.model.json_values import contains_handles
 from golem_server.model.types import (
     ComponentType,
     EnumType,
@@ -50,6 +51,11 @@ class Callee:
     def gives_handle(self) -> bool:
         """Whether its result is a resource."""
         return isinstance(self.type.result, HandleType)
+
+    @property
+    def takes_handles(self) -> bool:
+        """Whether a resource is a parameter or a part of one."""
+        return any(contains_handles(parameter.type) for parameter in self.type.parameters)
 
     @property
     def is_constructor(self) -> bool:

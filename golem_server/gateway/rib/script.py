@@ -14,6 +14,7 @@ from golem_server.gateway.rib.parser import parse_script
 from golem_server.gateway.rib.printer import print_script
 from golem_server.gateway.rib.syntax import Block, Expression
 from golem_server.gateway.rib.values import Fault, check_size, narrowed
+from golem_server.model.json_values import contains_handles
 from golem_server.model.types import ComponentType, RecordType, Value, WitType
 
 
@@ -36,6 +37,7 @@ class CompiledScript:
     _code: Code
     _input_slots: Mapping[str, int]
     _slots: int
+    _gives_handles: bool
 
     @property
     def text(self) -> str:
@@ -60,7 +62,7 @@ class CompiledScript:
             check_size(value)
         except Fault as fault:
             raise RibRuntimeError(str(fault), self.tree.position) from None
-        return detached(value)
+        return detached(value) if self._gives_handles else value
 
     def output_of(self, value: Value) -> WitType | None:
         """The type of one value of the script: its records may lack fields that those of other branches have.
@@ -101,4 +103,5 @@ def compile_script(
         _code=code,
         _input_slots={name: binding.slot for name, binding in context.globals.items()},
         _slots=context.slots,
+        _gives_handles=output is not None and contains_handles(output),
     )

@@ -196,8 +196,13 @@ FLOATS = frozenset((Primitive.F32, Primitive.F64))
 
 def prune(term: Term) -> Term:
     """What a term stands for: never a bound variable."""
+    passed: list[Variable] = []
     while isinstance(term, Variable) and term.bound is not None:
+        passed.append(term)
         term = term.bound
+    # The next one to ask gets there at once, however long the chain was.
+    for variable in passed[:-1]:
+        variable.bound = term
     return term
 
 

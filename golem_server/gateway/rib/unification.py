@@ -53,7 +53,7 @@ from golem_server.model.types import (
     WitType,
 )
 
-_BUDGET = 200_000
+_BUDGET = 500_000
 """Steps of unification per script. Types that double from line to line would otherwise take exponential time."""
 
 _MAX_DEPTH = 50

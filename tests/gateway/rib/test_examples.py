@@ -1,11 +1,23 @@
 """The worked examples of the language, one test for each (reference gateway, section 2.6)."""
 
+import asyncio
+from pathlib import Path
+
 import pytest
 
-from golem_server.gateway.rib import RibRuntimeError
-from golem_server.model.types import ListType, RecordType, ResultType, Value, WitType
+from golem_server.gateway.rib import RibRuntimeError, compile_script
+from golem_server.model.types import (
+    ComponentType,
+    FunctionType,
+    ListType,
+    Parameter,
+    RecordType,
+    ResultType,
+    Value,
+    WitType,
+)
 from tests.gateway.rib.scripts import SCRIPTS
-from tests.gateway.rib.workers import BOOL, S32, STRING, U8, U32, U64, called, compiled, evaluate, record
+from tests.gateway.rib.workers import BOOL, S32, STRING, U8, U32, U64, Workers, called, compiled, evaluate, record
 
 INFINITE = "infinite computation detected: an infinite range is being iterated"
 
@@ -136,3 +148,17 @@ def test_a_response_with_headers(result: Value, value: Value) -> None:
     narrowed = script.output_of(found)
     assert isinstance(narrowed, RecordType)
     assert [field.name for field in narrowed.fields] == list(found)
+
+
+def test_the_example_of_the_documentation() -> None:
+    lines = (Path(__file__).parents[3] / "docs" / "rib.md").read_text().splitlines()
+    text = "\n".join(line for line in lines if line.startswith("    "))
+    add_item = FunctionType((Parameter("item", record(name=STRING)),), ResultType(U64, STRING))
+    shop = ComponentType({}, {}, {}, {"add-item": add_item})
+    script = compile_script(text, shop)
+    assert script.inputs == {"request": record(body=record(name=STRING), path=record(user_id=U64))}
+    workers = Workers({"add-item": ("err", "sold out")})
+    request = {"body": {"name": "shoe"}, "path": {"user-id": 7}}
+    value = asyncio.run(script.evaluate({"request": request}, workers))
+    assert value == {"status": 400, "body": "refused: sold out"}
+    assert workers.calls == [("cart-7", "add-item", [{"name": "shoe"}], 0)]

@@ -1,5 +1,6 @@
 """The types of scripts: what is inferred, from both ends, and what is refused with which words."""
 
+import time
 from itertools import pairwise
 
 import pytest
@@ -252,3 +253,11 @@ def test_the_called_functions() -> None:
         "run",
         "golem:it/other.{shared}",
     }
+
+
+def test_a_long_script_is_compiled_quickly() -> None:
+    lines = (f"let a{at + 1} = a{at} + {at % 7};" for at in range(1500))
+    began = time.process_time()
+    script = compiled(f"let a0 = 1; {' '.join(lines)} a1500 + 1u16")
+    assert script.output is Primitive.U16
+    assert time.process_time() - began < 5
