@@ -21,12 +21,13 @@ from golem_server.model.agent_provisions import entry_to_json
 from golem_server.model.component_agents import Agent
 from golem_server.model.errors import GolemError
 from golem_server.model.function_names import FunctionResolver, ResolvedFunction
-from golem_server.model.ids import WorkerId
+from golem_server.model.ids import WorkerId, worker_id_from_text
+from golem_server.model.invocation_spans import span_attributes
 from golem_server.model.json_values import Json, SignatureJson, WorkerHandles, annotated_to_json, value_encoder
 from golem_server.model.oplog import Category, Entry, Invocation, LogLevel, PersistenceLevel, RetryPolicy
 from golem_server.model.retry_policy import named_default
 from golem_server.model.retry_policy_json import named_policy_to_tagged, state_to_tagged
-from golem_server.model.trace import SpanData, invocation_attributes
+from golem_server.model.trace import SpanData
 from golem_server.model.types import FunctionType, Primitive, Value
 from golem_server.model.wit_values import value_and_type_value
 
@@ -101,14 +102,24 @@ class OplogJson:
             "env": entry.environment,
             "createdBy": str(entry.created_by),
             "environmentId": str(entry.environment_id),
-            "parent": None,
+            "parent": self._parent(entry),
             "componentSize": entry.component_size,
             "initialTotalLinearMemorySize": entry.initial_memory_bytes,
             "initialActivePlugins": [str(plugin) for plugin in entry.initial_active_plugins],
             "wasiConfigVars": [{"key": key, "value": value} for key, value in entry.config.items()],
-            "originalPhantomId": None,
+            "originalPhantomId": self._phantom(),
             **self._agent_of(entry),
         }
+
+    def _parent(self, entry: oplog.Create) -> dict[str, Any] | None:
+        parent = None if entry.parent is None else worker_id_from_text(entry.parent)
+        if parent is None:
+            return None
+        return agent_id_to_json(parent) if self.cli else worker_id_to_json(parent)
+
+    def _phantom(self) -> str | None:
+        phantom = None if self.agent is None else self.agent.id.phantom
+        return None if phantom is None else str(phantom)
 
     def _agent_of(self, entry: oplog.Create) -> dict[str, Any]:
         if not entry.agent_type:
@@ -165,7 +176,7 @@ class OplogJson:
         stack = invocation.invocation_context
         if started is not None and invocation.span_id:
             # The invocation's own span begins with it.
-            attributes = invocation_attributes(invocation.idempotency_key, invocation.function, self.worker_id.name)
+            attributes = span_attributes(invocation, self.worker_id.name, self.agent)
             stack = [SpanData(invocation.span_id, started, attributes), *stack]
         context = {
             "idempotencyKey": invocation.idempotency_key,

@@ -25,7 +25,7 @@ from golem_server.model.errors import (
     Unavailable,
     WorkerNotFound,
 )
-from golem_server.model.ids import WorkerId, WorkerNumber
+from golem_server.model.ids import ComponentId, WorkerId, WorkerNumber
 from golem_server.model.oplog import ConfigEntry, Invocation, RetryPolicy
 from golem_server.model.principals import agent_principal
 from golem_server.model.scheduled import ScheduledInvocation
@@ -55,7 +55,7 @@ class Caller:
             environment=dict(self.environment),
             agent_config=list(self.agent_config),
             principal=agent_principal(self.worker_id),
-            parent=self.worker_id.name,
+            parent=str(self.worker_id),
         )
 
 
@@ -129,6 +129,10 @@ class WorkerCalls:
             return await self._components.by_name(own.environment_id, name)
 
         return await self._patiently(caller, find)
+
+    async def component_at(self, caller: Caller, component_id: ComponentId, revision: int) -> WorkerComponent:
+        """A component's revision, whoever owns it. Raises NotFound."""
+        return await self._patiently(caller, lambda: self._components.revision(component_id, revision))
 
     async def connect(self, caller: Caller, target: WorkerId) -> None:
         """Make sure that the target exists. Raises what `component_of` does, and WorkerCreationFailed."""

@@ -18,7 +18,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol, TypeVar
 
 from golem_server.durable.signals import GuestError
+from golem_server.model.component_agents import Agent
 from golem_server.model.ids import WorkerId
+from golem_server.model.invocation_spans import span_attributes
 from golem_server.model.oplog import Entry, FinishSpan, Invocation, SetSpanAttribute, StartSpan
 from golem_server.model.trace import (
     MAX_DEPTH,
@@ -26,7 +28,6 @@ from golem_server.model.trace import (
     SpanData,
     TraceContext,
     derived_ids,
-    invocation_attributes,
     trace_headers,
 )
 
@@ -44,6 +45,9 @@ class EntryRecorder(Protocol):
 
     @property
     def worker_id(self) -> WorkerId: ...
+
+    @property
+    def agent(self) -> Agent | None: ...
 
     def now_ms(self) -> int: ...
 
@@ -210,9 +214,8 @@ class Spans:
         if invocation is None:
             return Span(root, self._started, None)
         around = span_of(invocation.invocation_context) or Span(root, self._started, None)
-        attributes = invocation_attributes(
-            invocation.idempotency_key, invocation.function, self._recorder.worker_id.name
-        )
+        recorder = self._recorder
+        attributes = span_attributes(invocation, recorder.worker_id.name, recorder.agent)
         return Span(invocation.span_id or own, self._started, around, attributes)
 
 

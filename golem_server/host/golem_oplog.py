@@ -11,14 +11,18 @@ from typing import Any
 from golem_server.durable.context import WorkerContext
 from golem_server.durable.host_function import HostInterface
 from golem_server.durable.oplog_reading import OplogPart
+from golem_server.durable.ports import WorkerComponent
 from golem_server.durable.signals import GuestError
 from golem_server.host.golem_records import worker_id_of
 from golem_server.host.oplog_records import Generation, PublicEntries
-from golem_server.model.errors import InvalidInput, NotFound
-from golem_server.model.function_names import FunctionResolver
+from golem_server.host.raw_oplog_reading import read_raw_entry
+from golem_server.host.rpc_calls import caller_of
+from golem_server.model.component_agents import ComponentAgents
+from golem_server.model.errors import GolemError, InvalidInput, NotFound
 from golem_server.model.ids import WorkerId
 from golem_server.model.oplog import Category
 from golem_server.model.oplog_query import Query, parse_query
+from golem_server.model.principals import uuid_of
 from golem_server.model.types import FunctionType, ListType, OptionType, TupleType, Value, VariantType, WitType
 
 oplog = HostInterface("golem:api/oplog")
@@ -26,6 +30,9 @@ oplog = HostInterface("golem:api/oplog")
 INTERFACES = [oplog]
 
 PAGE_ENTRIES = 100
+
+# What comes of payloads that are not ours; the types of the values in them are not known before.
+_NOT_AN_ENTRY = (GolemError, GuestError, TypeError, ValueError, LookupError, AttributeError, RecursionError)
 
 
 class OplogReader:
@@ -43,7 +50,9 @@ class OplogReader:
             part = await _part(context, self.worker_id, self._next, PAGE_ENTRIES, self._query, self.last)
             self._next = part.next
             if part.entries:
-                writer = PublicEntries(generation, self.worker_id, await _functions(context, self.worker_id))
+                component = await _component(context, self.worker_id)
+                functions, agents = (None, None) if component is None else (component.functions, component.agents)
+                writer = PublicEntries(generation, self.worker_id, functions, agents)
                 return [(index, writer.entry(entry)) for index, entry in part.entries]
         return None
 
@@ -57,9 +66,9 @@ async def _part(
         raise GuestError(error.message) from error
 
 
-async def _functions(context: WorkerContext, worker_id: WorkerId) -> FunctionResolver | None:
+async def _component(context: WorkerContext, worker_id: WorkerId) -> WorkerComponent | None:
     try:
-        return (await context.workers.component_of(worker_id)).functions
+        return await context.workers.component_of(worker_id)
     except NotFound:
         return None
 
@@ -102,6 +111,38 @@ async def new_search_oplog(context: WorkerContext, worker: Value, text: str) -> 
 def _(context: WorkerContext, response: Value, worker: Value, text: str) -> Value:
     reader = OplogReader(worker_id_of(worker), 1, response["last_index"], _query(text))
     return context.resources.add(reader)
+
+
+@oplog.unrecorded("enrich-oplog-entries")
+async def enrich_oplog_entries(
+    context: WorkerContext, environment_id: Value, agent_id: Value, entries: list[Value], component_revision: int
+) -> Value:
+    """`result<list<public-oplog-entry>, string>` of raw entries, with what is known of the component's revision."""
+    worker_id = worker_id_of(agent_id)
+    try:
+        component = await context.workers.calls.component_at(
+            caller_of(context), worker_id.component_id, component_revision
+        )
+    except NotFound as error:
+        return ("err", error.message)
+    if component.environment_id != uuid_of(environment_id["uuid"]):
+        return ("err", f"Component {worker_id.component_id} not found in this environment")
+    writer = PublicEntries("1.5", worker_id, component.functions, component.agents)
+    return enriched(writer, entries, component.agents)
+
+
+def enriched(writer: PublicEntries, entries: list[Value], agents: ComponentAgents | None) -> Value:
+    """`result<list<public-oplog-entry>, string>` of raw entries with their indexes."""
+    public: list[Value] = []
+    for index, raw in entries:
+        try:
+            read = read_raw_entry(raw, agents)
+            if read.invocation is not None:
+                writer.begin(read.invocation)
+            public.append(writer.entry(read.entry))
+        except _NOT_AN_ENTRY as error:
+            return ("err", f"entry {index} cannot be read: {error}")
+    return ("ok", public)
 
 
 def _query(text: str) -> Query:

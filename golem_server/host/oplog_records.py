@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias
 
 from golem_server.host.golem_records import (
     datetime_record,
@@ -18,16 +18,20 @@ from golem_server.host.golem_records import (
     uuid_record,
     worker_id_record,
 )
+from golem_server.host.oplog_invocations import InvocationRecords, recorded_value, typed_value
 from golem_server.host.retry_records import named_policy_record, state_record
 from golem_server.model import oplog
-from golem_server.model.errors import GolemError
-from golem_server.model.function_names import FunctionResolver, ResolvedFunction
-from golem_server.model.ids import WorkerId
-from golem_server.model.inferred_values import inferred_type
-from golem_server.model.oplog import Entry, Invocation, LogLevel, PersistenceLevel, Region
+from golem_server.model.component_agents import Agent, ComponentAgents
+from golem_server.model.errors import InvalidInput
+from golem_server.model.function_names import FunctionResolver
+from golem_server.model.ids import WorkerId, worker_id_from_text
+from golem_server.model.invocation_spans import span_attributes
+from golem_server.model.json_types import type_from_json
+from golem_server.model.json_values import value_decoder
+from golem_server.model.oplog import ConfigEntry, Entry, Invocation, LogLevel, PersistenceLevel, Region
 from golem_server.model.retry_policy import named_default
-from golem_server.model.trace import SpanData, invocation_attributes
-from golem_server.model.types import TupleType, Value, WitType
+from golem_server.model.trace import SpanData
+from golem_server.model.types import TupleType, Value
 from golem_server.model.wit_values import value_and_type_record
 
 Generation: TypeAlias = Literal["1.1", "1.3", "1.5"]
@@ -68,32 +72,63 @@ _CASES: dict[Generation, dict[type[Entry], str]] = {
 }
 
 
-class PublicEntries:
-    """Writes the entries of one worker in their order. `functions` finds the types of its exports, where known."""
+def case_name(generation: Generation, kind: type[Entry]) -> str:
+    """The case that entries of a kind have in a generation."""
+    return _CASES[generation].get(kind) or re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower()
 
-    def __init__(self, generation: Generation, worker_id: WorkerId, functions: FunctionResolver | None) -> None:
+
+class PublicEntries:
+    """Writes the entries of one worker in their order.
+
+    `functions` finds the types of its exports and `agents` are the agent types of its component, where they are known.
+    """
+
+    def __init__(
+        self,
+        generation: Generation,
+        worker_id: WorkerId,
+        functions: FunctionResolver | None,
+        agents: ComponentAgents | None = None,
+    ) -> None:
         self.generation: Generation = generation
         self.worker_id = worker_id
-        self._functions = functions
-        self._running: str | None = None
+        self._agents = agents
+        self._agent = self._agent_named(worker_id.name)
+        self._invocations = InvocationRecords(functions, self._agent)
+        self._running: Invocation | None = None
+
+    def begin(self, invocation: Invocation | None) -> None:
+        """The entries that follow are inside of this invocation."""
+        self._running = invocation
 
     def entry(self, entry: Entry) -> Value:
         """`public-oplog-entry`, or `oplog-entry` up to 1.3."""
         kind = type(entry)
-        case = _CASES[self.generation].get(kind) or re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower()
+        case = case_name(self.generation, kind)
         at = datetime_record(entry.timestamp)
         fields = _FIELDS.get(kind)
         # Up to 1.1 a case without fields is the time itself.
         return (case, {"timestamp": at, **(at if fields is None or case == "no-op" else fields(self, entry))})
 
+    def _agent_named(self, name: str) -> Agent | None:
+        if self._agents is None:
+            return None
+        try:
+            return self._agents.agent(name)
+        except InvalidInput:
+            return None
+
     def create(self, entry: oplog.Create) -> dict[str, Value]:
         worker_id = worker_id_record(WorkerId(self.worker_id.component_id, entry.name))
+        agent = self._agent_named(entry.name)
+        phantom = None if agent is None else agent.id.phantom
+        parent = None if entry.parent is None else worker_id_from_text(entry.parent)
         account = {"uuid": uuid_record(entry.created_by), "value": str(entry.created_by)}
         config = sorted(entry.config.items())
         return {
             "agent-id": worker_id,
             "worker-id": worker_id,
-            "agent-mode": "durable",
+            "agent-mode": "ephemeral" if entry.ephemeral else "durable",
             "component-revision": entry.component_revision,
             "component-version": entry.component_revision,
             "args": list(entry.arguments),
@@ -101,13 +136,13 @@ class PublicEntries:
             "created-by": account,
             "account-id": account,
             "environment-id": {"uuid": uuid_record(entry.environment_id)},
-            "parent": None,
+            "parent": None if parent is None else worker_id_record(parent),
             "component-size": entry.component_size,
             "initial-total-linear-memory-size": entry.initial_memory_bytes,
             "initial-active-plugins": [_plugin(plugin) for plugin in entry.initial_active_plugins],
-            "local-agent-config": [],
+            "local-agent-config": [_config(each) for each in entry.agent_config],
             "config-vars": config,
-            "original-phantom-id": None,
+            "original-phantom-id": None if phantom is None else uuid_record(phantom),
             "instance-id": uuid_record(entry.instance_id),
         }
 
@@ -123,31 +158,29 @@ class PublicEntries:
 
     def started(self, entry: oplog.InvocationStarted) -> dict[str, Value]:
         invocation = entry.invocation
-        self._running = invocation.function
-        return {
-            "invocation": self._invocation_variant(invocation, entry.timestamp),
-            **self._old_invocation(invocation, entry.timestamp),
-        }
+        self.begin(invocation)
+        if self.generation == "1.5":
+            return {"invocation": self._invocations.variant(invocation, self.context(invocation, entry.timestamp))}
+        return self._old_invocation(invocation, entry.timestamp)
 
     def pending(self, entry: oplog.PendingInvocation) -> dict[str, Value]:
         invocation = entry.invocation
         if self.generation == "1.5":
-            return {"invocation": self._invocation_variant(invocation, None)}
+            return {"invocation": self._invocations.variant(invocation, self.context(invocation, None))}
+        if invocation.update_to is not None:
+            return {"invocation": ("manual-update", invocation.update_to)}
         old = self._old_invocation(invocation, None)
         return {"invocation": ("exported-function", {**old, "input": old["request"]})}
 
     def finished(self, entry: oplog.InvocationFinished) -> dict[str, Value]:
-        resolved = None if self._running is None else self._resolved(self._running)
-        self._running = None
-        typ = None if resolved is None else resolved.type.result
+        running, self._running = self._running, None
         value = None
-        if entry.result is not None or typ is not None:
-            value = _typed(entry.result, typ)
-        elif self.generation == "1.1":
-            value = _typed((), TupleType(()))
-        output = _typed_data_value([] if value is None else [("", value)])
+        if self.generation != "1.5":
+            value = self._invocations.plain_result(running, entry.result)
+            if value is None and self.generation == "1.1":
+                value = typed_value((), TupleType(()))
         return {
-            "result": ("agent-method", {"output": output}),
+            "result": self._invocations.result(running, entry.result),
             "response": value,
             "consumed-fuel": entry.consumed_fuel,
             "component-revision": entry.component_revision,
@@ -169,22 +202,15 @@ class PublicEntries:
     def _old_invocation(self, invocation: Invocation, started: int | None) -> dict[str, Value]:
         return {
             "function-name": invocation.function,
-            "request": [value for _, value in self._parameters(invocation)],
-            **self._context(invocation, started),
+            "request": [value for _, value in self._invocations.parameters(invocation)],
+            **self.context(invocation, started),
         }
 
-    def _invocation_variant(self, invocation: Invocation, started: int | None) -> Value:
-        content = {
-            "method-name": invocation.function,
-            "function-input": _typed_data_value(self._parameters(invocation)),
-            **self._context(invocation, started),
-        }
-        return ("agent-method-invocation", content)
-
-    def _context(self, invocation: Invocation, started: int | None) -> dict[str, Value]:
+    def context(self, invocation: Invocation, started: int | None) -> dict[str, Value]:
+        """The key and the trace of an invocation; with its own span once it has `started`."""
         stack = invocation.invocation_context
         if started is not None and invocation.span_id:
-            attributes = invocation_attributes(invocation.idempotency_key, invocation.function, self.worker_id.name)
+            attributes = span_attributes(invocation, self.worker_id.name, self._agent)
             stack = [SpanData(invocation.span_id, started, attributes), *stack]
         return {
             "idempotency-key": invocation.idempotency_key,
@@ -192,54 +218,6 @@ class PublicEntries:
             "trace-states": list(invocation.trace_states),
             "invocation-context": _stacks(stack),
         }
-
-    def _parameters(self, invocation: Invocation) -> list[tuple[str, Value]]:
-        values = invocation.parameters
-        resolved = self._resolved(invocation.function)
-        if resolved is None or len(resolved.given_parameters) != len(values):
-            return [(f"p{position}", _typed(value, None)) for position, value in enumerate(values)]
-        pairs = zip(resolved.given_parameters, values, strict=True)
-        return [(parameter.name, _typed(value, parameter.type)) for parameter, value in pairs]
-
-    def _resolved(self, function: str) -> ResolvedFunction | None:
-        if self._functions is None:
-            return None
-        try:
-            return self._functions.resolve(function)
-        except GolemError:
-            return None
-
-
-def recorded_value(value: Value) -> Value:
-    """`value-and-type` of what passed a host function; a guest's own function brought it as such."""
-    record: dict[str, Value] = cast("dict[str, Value]", value) if isinstance(value, dict) else {}
-    if record.keys() == {"value", "typ"} and "nodes" in (record["value"] or ()):
-        return _with_nodes(record)
-    return _typed(value, None)
-
-
-def _typed(value: Value, typ: WitType | None) -> Value:
-    if typ is not None:
-        try:
-            return _with_nodes(value_and_type_record(value, typ))
-        except (GolemError, TypeError, ValueError, KeyError, IndexError, AttributeError):
-            # Recorded under a revision in which the function had another type.
-            pass
-    inferred, plain = inferred_type(value)
-    return _with_nodes(value_and_type_record(plain, inferred))
-
-
-def _with_nodes(record: dict[str, Value]) -> Value:
-    """Up to 1.1 a value is given without its type: then the record is the value itself."""
-    nodes: Value = record["value"]["nodes"]
-    return {**record, "nodes": nodes}
-
-
-def _typed_data_value(named: Sequence[tuple[str, Value]]) -> Value:
-    return {
-        "value": ("tuple", [("component-model", value["value"]) for _, value in named]),
-        "schema": ("tuple", [(name, ("component-model", value["typ"])) for name, value in named]),
-    }
 
 
 def _stacks(stack: Sequence[SpanData]) -> list[list[Value]]:
@@ -270,6 +248,12 @@ def _add_stack(stacks: list[list[Value]], stack: Sequence[SpanData]) -> int:
 
 def _attributes(attributes: Mapping[str, str]) -> list[Value]:
     return [{"key": key, "value": ("string", value)} for key, value in sorted(attributes.items())]
+
+
+def _config(entry: ConfigEntry) -> Value:
+    """`local-agent-config-entry`."""
+    type_ = type_from_json(entry.typ)
+    return {"path": list(entry.path), "value": value_and_type_record(value_decoder(type_)(entry.value), type_)}
 
 
 def _plugin(grant: Any) -> Value:

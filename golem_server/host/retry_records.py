@@ -58,6 +58,11 @@ def policy_of(record: Value) -> PolicyTree:
     return _Nodes(record, _policy).tree(0, 1)
 
 
+def state_of(record: Value) -> RetryState:
+    """The state of a `retry-policy-state`. Raises GuestError."""
+    return _Nodes(record, _state).tree(0, 1)
+
+
 class _Nodes:
     """Reads a list of nodes; the number of visits is bounded, as lists of guests may share or repeat nodes."""
 
@@ -128,6 +133,24 @@ def _policy(nodes: _Nodes, node: Value, depth: int) -> PolicyTree:
         "policy-intersect": lambda: policies.Intersect(*pair()),
     }
     return readers[case]()
+
+
+def _state(nodes: _Nodes, node: Value, depth: int) -> RetryState:
+    case, content = node
+    match case:
+        case "counter":
+            return policies.Counter(content)
+        case "wrapper":
+            return policies.Wrapper(nodes.tree(content, depth))
+        case "count-box":
+            return policies.CountBoxState(content["attempts"], nodes.tree(content["inner"], depth))
+        case "and-then":
+            left, right = nodes.tree(content["left"], depth), nodes.tree(content["right"], depth)
+            return policies.AndThenState(left, right, content["on-right"])
+        case "pair":
+            return policies.Pair(nodes.tree(content["left"], depth), nodes.tree(content["right"], depth))
+        case _:
+            return policies.Terminal()
 
 
 def value_of(variant: Value) -> PropertyValue:

@@ -13,6 +13,7 @@ from functools import lru_cache
 
 import msgspec
 
+from golem_server.model.agent_id_text import print_parameters
 from golem_server.model.agent_ids import (
     AgentId,
     agent_type_name,
@@ -114,6 +115,11 @@ class Agent:
     def is_ephemeral(self) -> bool:
         """Whether nothing of it stays after an invocation."""
         return self.type.mode == "ephemeral"
+
+    @property
+    def parameters_text(self) -> str:
+        """The parameters of its constructor, as its name has them."""
+        return print_parameters(self.id.parameters, self.type.constructor_schema)
 
     @property
     def agents(self) -> ComponentAgents:

@@ -40,6 +40,15 @@ class WorkerId(NamedTuple):
         return f"{self.component_id}/{self.name}"
 
 
+def worker_id_from_text(text: str) -> WorkerId | None:
+    """The worker that `str` made this text of; None for another text."""
+    component_id, slash, name = text.partition("/")
+    try:
+        return WorkerId(ComponentId(UUID(component_id)), name) if slash else None
+    except ValueError:
+        return None
+
+
 class PromiseId(NamedTuple):
     """A promise: the worker that created it and the oplog index of the call that did."""
 

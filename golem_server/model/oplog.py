@@ -117,6 +117,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
 class Create(Entry, frozen=True):
     """Entry 1 of every oplog: the worker exists. Written by creation and fork; status Idle.
 
+    `parent` is the worker whose call created it, as `<component id>/<name>`.
     `forks` are the origins of a copy, the oldest first. For an agent `agent_type` is the name of its type, and
     `principal` (a guest's value) is who created it.
     """

@@ -99,12 +99,23 @@ def trace_headers(trace_id: str, span_id: str, states: Sequence[str]) -> list[tu
     return headers
 
 
-def invocation_attributes(idempotency_key: str, function: str, worker_name: str) -> dict[str, str]:
-    """The attributes of an invocation's own span."""
-    return {
+def invocation_attributes(
+    idempotency_key: str,
+    function: str,
+    worker_name: str,
+    *,
+    kind: str = "AgentMethod",
+    agent_type: str | None = None,
+    agent_parameters: str = "",
+) -> dict[str, str]:
+    """The attributes of an invocation's own span; `agent_type` is None for a worker that is no agent."""
+    attributes = {
         "name": "invoke-exported-function",
         "idempotency_key": idempotency_key,
         "function_name": function,
-        "invocation_kind": "AgentMethod",
+        "invocation_kind": kind,
         "agent_id": worker_name,
     }
+    if agent_type is not None:
+        attributes |= {"agent_type": agent_type, "agent_parameters": agent_parameters}
+    return attributes

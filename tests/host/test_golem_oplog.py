@@ -12,7 +12,8 @@ from golem_server.durable.signals import GuestError
 from golem_server.host import golem_oplog, wasi_clocks
 from golem_server.host.golem_oplog import generation_of
 from golem_server.host.golem_records import worker_id_record
-from golem_server.host.oplog_records import Generation, PublicEntries, recorded_value
+from golem_server.host.oplog_invocations import recorded_value
+from golem_server.host.oplog_records import Generation, PublicEntries
 from golem_server.model import oplog
 from golem_server.model.ids import WorkerId
 from golem_server.model.inferred_values import inferred_type
@@ -43,6 +44,7 @@ def words(text: str) -> list[str]:
     return text.split()
 
 
+U64_3 = {"nodes": [("prim-u64", 3)]}
 CASES_1_5 = words("""create host-call agent-invocation-started agent-invocation-finished suspend error no-op jump
 interrupted exited begin-atomic-region end-atomic-region begin-remote-write end-remote-write pending-agent-invocation
 pending-update successful-update failed-update grow-memory filesystem-storage-usage-update create-resource drop-resource
@@ -96,8 +98,11 @@ def test_an_invocation_is_given_with_the_types_of_the_function() -> None:
     assert typ["nodes"][0]["type"] == ("prim-u64-type", None)
     assert invocation["function-input"]["value"][1][0][1]["nodes"] == [("prim-u64", 2**64 - 1)]
     _, result = writer.entry(finished)
-    assert value_and_type_value(result["response"]) == (Primitive.U64, 3)
-    assert result["result"][0] == "agent-method"
+    case, outcome = result["result"]
+    assert (case, outcome["output"]["value"]) == ("agent-method", ("tuple", [("component-model", U64_3)]))
+    old = PublicEntries("1.3", WORKER, resolver())
+    old.entry(started)
+    assert value_and_type_value(old.entry(finished)[1]["response"]) == (Primitive.U64, 3)
 
 
 @given(VALUES)
