@@ -84,7 +84,12 @@ class AgentDiscovery:
         case, answer = result
         if case == "err":
             raise InvalidInput(f"The component cannot tell its agent types: {agent_error_text(answer)}")
-        return agent_types_from_guest(answer)
+        try:
+            return agent_types_from_guest(answer)
+        except (AttributeError, LookupError, TypeError, ValueError):
+            # The types of the answer are what the component says that they are. What fits is read as it should be;
+            # names and numbers are checked where they are read.
+            raise InvalidInput("The component's agent types are not those of golem:agent/guest") from None
 
     async def _ask(self, linked: LinkedComponent, interface: str, folder: Path) -> Value:
         oplog = _ForgottenOplog()

@@ -30,7 +30,7 @@ from golem_server.model.json_encoding import compile_encoder
 from golem_server.model.json_types import Json
 from golem_server.model.metadata import AGENT_GUEST, exported_interface
 from golem_server.model.oplog import ConfigEntry, Invocation
-from golem_server.model.types import ComponentType, Primitive, Value
+from golem_server.model.types import ComponentType, Primitive, ResultType, Value
 from golem_server.model.wit_values import FREE_HANDLES, value_and_type_value
 
 DISCOVER = "discover-agent-types"
@@ -193,11 +193,25 @@ def is_constructor_key(key: str) -> bool:
     return key.startswith("init-")
 
 
+def agent_interface(component: ComponentType) -> str | None:
+    """The exact name under which a component exports `golem:agent/guest`, None where it has no agents.
+
+    So it is with components made for an early Golem 1.3, whose `discover-agent-types` cannot return an error and whose
+    agent types are others: to the server they are components like any other. Raises InvalidInput where the interface
+    is exported in two versions.
+    """
+    interface = exported_interface(component, AGENT_GUEST)
+    if interface is None:
+        return None
+    discover = component.exports[interface].functions.get(DISCOVER)
+    return None if discover is None or not isinstance(discover.result, ResultType) else interface
+
+
 def component_agents(
     component: ComponentType, types: Sequence[Json], provisions: Mapping[str, Json]
 ) -> ComponentAgents | None:
     """The agents of a component, None where it has none. Raises InvalidInput for JSON that is wrong."""
-    interface = exported_interface(component, AGENT_GUEST)
+    interface = agent_interface(component)
     if interface is None or not types:
         return None
     invoke = component.exports[interface].functions.get(INVOKE)

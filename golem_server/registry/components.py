@@ -24,12 +24,12 @@ from blake3 import blake3
 from golem_server.clock import Clock
 from golem_server.model.agent_provisions import GivenAgents, provisions_json
 from golem_server.model.agent_types import agent_types_from_json
-from golem_server.model.component_agents import ComponentAgents, component_agents
+from golem_server.model.component_agents import ComponentAgents, agent_interface, component_agents
 from golem_server.model.dynamic_links import NO_LINKS, DynamicLinks
 from golem_server.model.errors import Conflict, InvalidInput, NotFound
 from golem_server.model.function_names import FunctionResolver
 from golem_server.model.ids import AccountId, ApplicationId, ComponentId, EnvironmentId, Revision
-from golem_server.model.metadata import AGENT_GUEST, BinaryMetadata, exported_interface, known_exports
+from golem_server.model.metadata import BinaryMetadata, known_exports
 from golem_server.model.registry import Component, ComponentRevision, StoredComponent
 from golem_server.model.type_codec import (
     binary_metadata_from_data,
@@ -333,7 +333,7 @@ class Components:
 
     async def _discovered(self, component: ComponentType, wasm_hash: str) -> list[Any]:
         """The agent types of a component that nobody has named, as JSON."""
-        interface = exported_interface(component, AGENT_GUEST)
+        interface = agent_interface(component)
         if interface is None or self._discovery is None:
             return []
         try:

@@ -58,6 +58,10 @@ CALLING = {
 }
 
 
+ONE_BYTE = "(i32.store (i32.const 48) (i32.const 64)) (i32.store (i32.const 52) (i32.const 1)) (i32.const 44)"
+"""Returns a list with a byte in it, where agent types should be."""
+
+
 @pytest.fixture
 async def discovery(tmp_path: Path) -> AsyncIterator[AgentDiscovery]:
     """Asks components, and does not wait long."""
@@ -77,8 +81,9 @@ async def discovery(tmp_path: Path) -> AsyncIterator[AgentDiscovery]:
         (component("(loop $ever (br $ever)) (i32.const 16)"), "longer than 0.5 s"),
         (component("(drop (call $index)) (i32.const 16)", **CALLING), "get-oplog-index} cannot be called"),
         (component("(memory.grow (i32.const 60000)) (drop) (i32.const 16)"), "no shop"),
+        (component(ONE_BYTE), "agent types are not those of golem:agent/guest"),
     ],
-    ids=["error", "trap", "loop", "host call", "memory"],
+    ids=["error", "trap", "loop", "host call", "memory", "other types"],
 )
 async def test_the_reason_is_told(discovery: AgentDiscovery, wasm: bytes, reason: str) -> None:
     async def fetch() -> bytes:
