@@ -8,31 +8,37 @@ is stopped leaves the target alone (reference: durability, section 9).
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from golem_server.durable.ports import ComponentSource, WorkerComponent
-from golem_server.durable.retry import delay_seconds
+from golem_server.durable.retry_policies import Attempts, RetryPolicies
 from golem_server.durable.schedule import Schedule
+from golem_server.model.agent_ids import agent_type_name
 from golem_server.model.errors import (
     Forbidden,
     GolemError,
+    InvalidInput,
     InvalidWorkerRequest,
     TooManyPending,
     Unavailable,
     WorkerNotFound,
 )
 from golem_server.model.ids import ComponentId, WorkerId, WorkerNumber
-from golem_server.model.oplog import ConfigEntry, Invocation, RetryPolicy
+from golem_server.model.oplog import ConfigEntry, Invocation
 from golem_server.model.principals import agent_principal
+from golem_server.model.retry_policy import failure_properties
+from golem_server.model.retry_predicate import PropertyValue
 from golem_server.model.scheduled import ScheduledInvocation
 from golem_server.model.types import Value
 from golem_server.model.workers import WorkerCreation
 
 T = TypeVar("T")
+
+_NOTHING: Mapping[str, PropertyValue] = {}
 
 UNAVAILABLE_RETRY_SECONDS = 0.5
 """Pause before a call is tried again that found the store, or a server that is stopping, not at work."""
@@ -40,12 +46,16 @@ UNAVAILABLE_RETRY_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls. `environment` are the variables that a worker gets which is created by the call."""
+    """Who calls. `environment` are the variables that a worker gets which is created by the call.
+
+    `retries` are the caller's policies, and `pause` waits for some seconds between attempts.
+    """
 
     worker_id: WorkerId
     component_revision: int
     environment: Mapping[str, str]
-    retry_policy: RetryPolicy
+    retries: RetryPolicies
+    pause: Callable[[float], Awaitable[None]]
     agent_config: tuple[ConfigEntry, ...] = ()
 
     @property
@@ -143,20 +153,26 @@ class WorkerCalls:
 
         await self._patiently(caller, ensure)
 
-    async def call(self, caller: Caller, target: WorkerId, invocation: Invocation) -> Value:
-        """Have the target run an invocation and return its result.
+    async def call(self, caller: Caller, target: WorkerId, invocation: Invocation, function: str) -> Value:
+        """Have the target run an invocation and return its result. `function` is its name for the retry policies.
 
         Raises InvalidWorkerRequest where a worker calls itself, and whatever ends the invocation.
         """
         _refuse_own(caller, target)
         return await self._patiently(
-            caller, lambda: self._targets.invoke_and_await(target, invocation, caller.creation)
+            caller,
+            lambda: self._targets.invoke_and_await(target, invocation, caller.creation),
+            _properties("invoke-and-await", target, function),
         )
 
-    async def send(self, caller: Caller, target: WorkerId, invocation: Invocation) -> None:
+    async def send(self, caller: Caller, target: WorkerId, invocation: Invocation, function: str) -> None:
         """Put an invocation into the target's queue, durably. Raises as `call`."""
         _refuse_own(caller, target)
-        await self._patiently(caller, lambda: self._targets.invoke(target, invocation, caller.creation))
+        await self._patiently(
+            caller,
+            lambda: self._targets.invoke(target, invocation, caller.creation),
+            _properties("invoke", target, function),
+        )
 
     async def has_answer(self, target: WorkerId, key: str) -> bool:
         """Whether a call that was sent earlier would have its answer at once."""
@@ -196,23 +212,35 @@ class WorkerCalls:
         """Take a scheduled invocation back. Nothing happens if its time has come."""
         await self._patiently(caller, lambda: self._schedule.cancel(schedule_id))
 
-    async def _patiently(self, caller: Caller, work: Callable[[], Awaitable[T]]) -> T:
-        """Do it, again and again while the store is away, by the caller's policy while the target's queue is full.
+    async def _patiently(
+        self, caller: Caller, work: Callable[[], Awaitable[T]], asked: Mapping[str, PropertyValue] = _NOTHING
+    ) -> T:
+        """Do it, again and again while the store is away, by the caller's policies while the target's queue is full.
+
+        `asked` are the properties of a call that they decide by.
 
         Whatever else the target answers is final: the same key would give the same answer.
         """
-        attempts = 0
+        attempts = Attempts(caller.retries)
         while True:
             try:
                 return await work()
             except Unavailable:
                 await asyncio.sleep(UNAVAILABLE_RETRY_SECONDS)
             except TooManyPending:
-                policy = caller.retry_policy
-                if attempts >= policy.max_attempts:
+                delay = attempts.next_delay(caller.retries.properties({**asked, "error-type": "transient"}))
+                if delay is None:
                     raise
-                await asyncio.sleep(delay_seconds(policy, attempts, random.random()))
-                attempts += 1
+                await caller.pause(delay)
+
+
+def _properties(verb: str, target: WorkerId, function: str) -> dict[str, PropertyValue]:
+    """What retry policies can ask of a call."""
+    properties = failure_properties(verb, f"worker://{target}")
+    properties |= {"function": function, "target-component-id": str(target.component_id)}
+    with suppress(InvalidInput):
+        properties["target-agent-type"] = agent_type_name(target.name)
+    return properties
 
 
 def _refuse_own(caller: Caller, target: WorkerId) -> None:

@@ -171,7 +171,8 @@ def caller_of(context: WorkerContext, config: Sequence[ConfigEntry] = ()) -> Cal
         worker_id=context.worker_id,
         component_revision=context.component_revision,
         environment={name: text for name, text in context.environment.items() if name not in RESERVED_VARIABLES},
-        retry_policy=context.retry_policy,
+        retries=context.retries,
+        pause=context.pause,
     )
 
 
@@ -283,7 +284,7 @@ async def outcome(context: WorkerContext, call: OutgoingCall) -> Value:
     calls, caller = context.workers.calls, caller_of(context)
     try:
         invocation, respond = await _prepared(context, call)
-        return ("ok", respond(await calls.call(caller, call.target, invocation)))
+        return ("ok", respond(await calls.call(caller, call.target, invocation, call.method.name)))
     except GolemError as error:
         return ("err", rpc_error(error))
 
@@ -321,7 +322,7 @@ def _request(_context: WorkerContext, call: OutgoingCall) -> Value:
 async def _send(context: WorkerContext, call: OutgoingCall) -> Value:
     try:
         invocation, _ = await _prepared(context, call)
-        await context.workers.calls.send(caller_of(context), call.target, invocation)
+        await context.workers.calls.send(caller_of(context), call.target, invocation, call.method.name)
     except GolemError as error:
         return ("err", rpc_error(error))
     return ("ok", None)

@@ -17,7 +17,7 @@ from golem_server.durable.rpc import WorkerCalls
 from golem_server.durable.schedule import Schedule
 from golem_server.model.component_agents import ComponentAgents
 from golem_server.model.dynamic_links import NO_LINKS, DynamicLinks
-from golem_server.model.errors import NotFound, WorkerNotFound
+from golem_server.model.errors import NotFound, TooManyPending, WorkerNotFound
 from golem_server.model.function_names import FunctionResolver
 from golem_server.model.ids import AccountId, ComponentId, EnvironmentId, WorkerId, WorkerNumber
 from golem_server.model.oplog import Invocation
@@ -84,6 +84,7 @@ class MemorySchedule:
 class CalledWorkers:
     """Targets whose functions are Python functions; they run once for each idempotency key, as real ones do.
 
+    `full` is how often from now on a call finds the target's queue full.
     `answers` are by function name as called. A call of a function in `held` waits until the test sets its event.
     """
 
@@ -96,6 +97,7 @@ class CalledWorkers:
         self.runs: list[Invocation] = []
         self.sent: list[Invocation] = []
         self.cancelled: list[str] = []
+        self.full = 0
         self.results: dict[tuple[WorkerId, str], Value] = {}
         self.schedule = MemorySchedule()
         self.calls = WorkerCalls(self, self, Schedule(self.schedule, self._enqueue, lambda _due: None))
@@ -131,6 +133,7 @@ class CalledWorkers:
 
     async def invoke_and_await(self, worker_id: WorkerId, invocation: Invocation, creation: WorkerCreation) -> Value:
         """Run the Python function, once for the key."""
+        self._accept()
         known = (worker_id, invocation.idempotency_key)
         if known not in self.results:
             self.runs.append(invocation)
@@ -141,7 +144,13 @@ class CalledWorkers:
 
     async def invoke(self, worker_id: WorkerId, invocation: Invocation, creation: WorkerCreation) -> None:
         """Note that it was sent."""
+        self._accept()
         self.sent.append(invocation)
+
+    def _accept(self) -> None:
+        if self.full:
+            self.full -= 1
+            raise TooManyPending("the queue is full")
 
     async def has_answer(self, worker_id: WorkerId, key: str) -> bool:
         """Whether it has run."""

@@ -16,6 +16,8 @@ from golem_server.host.golem_records import uuid_record, worker_id_record
 from golem_server.model.errors import InvocationFailed
 from golem_server.model.ids import ComponentId, WorkerId
 from golem_server.model.oplog import Category, FinishSpan, StartSpan
+from golem_server.model.retry_policy import CountBox, NamedRetryPolicy, Periodic
+from golem_server.model.retry_predicate import And, Compare
 from golem_server.model.types import ComponentType, FunctionType, InterfaceType, Parameter, Primitive, Value
 from tests.host.called_workers import OTHER_ACCOUNT, TARGET, CalledWorkers
 from tests.host.host_worker import START_NS, WORKER_ID, HostWorker
@@ -350,3 +352,63 @@ async def test_types_and_values_come_out_of_pairs(open_worker: Open) -> None:
     uuid = uuid_record(TARGET.component_id)
     assert await worker.call(TYPES, "parse-uuid", await worker.call(TYPES, "uuid-to-string", uuid)) == ("ok", uuid)
     assert (await worker.call(TYPES, "parse-uuid", "no uuid"))[0] == "err"
+
+
+async def test_a_full_queue_is_tried_again_by_the_named_policies(open_worker: Open) -> None:
+    worker = await open_worker()
+    called = worker.workers.called
+    noun = Compare("eq", "noun-uri", f"worker://{TARGET}")
+    for verb, name in (("invoke-and-await", ADD), ("invoke", NOTE)):
+        mine = And(And(noun, Compare("eq", "verb", verb)), Compare("eq", "function", name))
+        await worker.context.retries.set(NamedRetryPolicy(verb, 9, mine, CountBox(5, Periodic(60 * 10**9))))
+    rpc = await connect(worker)
+    started = worker.clock.nanoseconds
+    called.full = 5
+    assert await call(worker, rpc) == SUM_OF_5
+    assert worker.clock.nanoseconds - started == 5 * 60 * 10**9
+    called.full = 5
+    assert await worker.call(TYPES, "[method]wasm-rpc.invoke", rpc, NOTE, [text("x")]) == ("ok", None)
+    assert worker.clock.nanoseconds - started == 10 * 60 * 10**9
+    # One more than the policy allows.
+    called.full = 6
+    assert (await call(worker, rpc))[0] == "err"
+    assert (called.full, len(called.runs), len(called.sent)) == (0, 1, 1)
+
+
+async def test_calls_carry_the_same_spans_in_replay(open_worker: Open) -> None:
+    worker = await open_worker()
+
+    async def guest() -> Any:
+        rpc = await connect(worker)
+        seen = [await call(worker, rpc)]
+        future = await begin(worker, rpc)
+        await poll(worker, future)
+        seen.append(await get(worker, future))
+        worker.context.resources.drop(rpc)
+        return seen
+
+    first = await guest()
+    entries = await worker.entries()
+    connection, *calls = [entry for entry in entries if isinstance(entry, StartSpan)]
+    assert connection.attributes == {"name": "rpc-connection", "target_agent_id": str(TARGET)}
+    assert [started.parent for started in calls] == [connection.span_id] * 2
+    for started, run in zip(calls, worker.workers.called.runs, strict=True):
+        assert started.attributes == {
+            "name": "rpc-invocation",
+            "function_name": ADD,
+            "idempotency_key": run.idempotency_key,
+        }
+        assert [span.span_id for span in run.invocation_context[:2]] == [started.span_id, connection.span_id]
+    finished = [entry.span_id for entry in entries if isinstance(entry, FinishSpan)]
+    assert finished == [*(started.span_id for started in calls), connection.span_id]
+    runs = list(worker.workers.called.runs)
+    await worker.replay()
+    assert await guest() == first
+    assert worker.context.is_live
+    assert await worker.entries() == entries
+    # Killed after the target had run, before the outcome was kept: the call goes out in the same span.
+    worker.store.cut(worker.number, entries.index(calls[0]) + 1)
+    worker.workers.called.results.clear()
+    await worker.replay(keep_buffered=False)
+    await call(worker, await connect(worker))
+    assert worker.workers.called.runs == [*runs, runs[0]]
