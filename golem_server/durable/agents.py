@@ -7,14 +7,23 @@ durability, section 1).
 
 from __future__ import annotations
 
+from msgspec.msgpack import encode
+
 from golem_server.durable.oplog import WorkerOplog
 from golem_server.durable.ports import WorkerComponent
+from golem_server.durable.signals import AgentFailure
 from golem_server.model.component_agents import agent_error_text, is_agent_function
 from golem_server.model.function_names import ResolvedFunction
 from golem_server.model.oplog import Invocation, PendingInvocation, Region
 from golem_server.model.status import StatusRecord
 from golem_server.model.types import Value
 from golem_server.model.workers import NewWorker
+
+MAX_KEPT_AGENT_ERROR = 64 * 1024
+"""Bytes, as MessagePack, of an `agent-error` that a failed agent keeps for those that call it.
+
+It is in the status of the worker, beside its text; of a larger one there is only the text.
+"""
 
 
 def constructor_due(
@@ -36,11 +45,12 @@ def constructor_due(
     return constructor
 
 
-def agent_error(function: ResolvedFunction, result: Value) -> str | None:
+def agent_failure(function: ResolvedFunction, result: Value) -> AgentFailure | None:
     """Why an agent's function failed, from its result; None where it has not, or where it is another function."""
     if not is_agent_function(function) or result[0] != "err":
         return None
-    return agent_error_text(result[1])
+    error = result[1]
+    return AgentFailure(agent_error_text(error), error if len(encode(error)) <= MAX_KEPT_AGENT_ERROR else None)
 
 
 def invocations_left_behind(status: StatusRecord, last_index: int) -> Region | None:

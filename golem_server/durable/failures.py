@@ -26,6 +26,7 @@ def write_failure(context: WorkerContext, error: Exception) -> tuple[Failure, fl
             inside_atomic_region=context.inside_atomic_region,
             retriable=verdict.delay is not None,
             retry_policy_state=verdict.state,
+            agent_error=failure.agent_error,
         )
     )
     return failure, verdict.delay

@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import cast
 
 from golem_server.durable import snapshots
-from golem_server.durable.agents import agent_error, invocations_left_behind
+from golem_server.durable.agents import agent_failure, invocations_left_behind
 from golem_server.durable.context import WorkerContext
 from golem_server.durable.identities import identities_of
 from golem_server.durable.oplog import WorkerOplog
 from golem_server.durable.ports import WorkerComponent
 from golem_server.durable.replay import History, ReplayCursor
 from golem_server.durable.runtime import Runtime
-from golem_server.durable.signals import AgentFailure
 from golem_server.durable.snapshots import SavedState
 from golem_server.durable.worker_services import WorkerServices
 from golem_server.model.errors import FailedToResumeWorker, UnexpectedOplogEntry
@@ -152,9 +151,9 @@ class Incarnation:
         finally:
             self._stop_commits()
         self._runtime.metrics.host_calls(context.host_calls - began, replay=not context.is_live)
-        if context.agent is not None and (reason := agent_error(bound.resolved, result)) is not None:
+        if context.agent is not None and (failure := agent_failure(bound.resolved, result)) is not None:
             await context.settle_replay()
-            raise AgentFailure(reason)
+            raise failure
         if not await context.settle_replay():
             context.invocation_ended()
 

@@ -14,6 +14,7 @@ from golem_server.durable.signals import AgentFailure, GuestError, PermanentFail
 from golem_server.model.errors import UnexpectedOplogEntry
 from golem_server.model.oplog import ErrorKind, RetryPolicy
 from golem_server.model.retry_policy import failure_properties
+from golem_server.model.types import Value
 from golem_server.wasm.errors import Trap, TrapKind, UnknownImport
 
 if TYPE_CHECKING:
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a guest stopped: the kind decides about the retry, the message is for people."""
+    """Why a guest stopped: the kind decides about the retry, the message is for people, `agent_error` for agents."""
 
     kind: ErrorKind
     message: str
+    agent_error: Value = None
 
 
 _TRAPS = {
@@ -57,7 +59,7 @@ def classify(error: Exception) -> Failure:
     if isinstance(error, PermanentFailure):
         return Failure(ErrorKind.PERMANENT, str(error))
     if isinstance(error, AgentFailure):
-        return Failure(ErrorKind.INTERNAL, str(error))
+        return Failure(ErrorKind.INTERNAL, str(error), error.error)
     if isinstance(error, UnexpectedOplogEntry):
         return Failure(
             ErrorKind.INTERNAL,

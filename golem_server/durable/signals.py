@@ -63,7 +63,14 @@ class PermanentFailure(HostFailure):
 
 
 class AgentFailure(HostFailure):
-    """An agent answered with an error of its own: the worker fails, whatever the policy."""
+    """An agent answered with an error of its own: the worker fails, whatever the policy.
+
+    `error` is the `agent-error`, None if it is too large to be kept.
+    """
+
+    def __init__(self, text: str, error: Value) -> None:
+        super().__init__(text)
+        self.error = error
 
 
 class GuestError(HostFailure):

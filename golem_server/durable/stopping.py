@@ -45,6 +45,6 @@ def error_for_waiters(kind: StopKind) -> GolemError:
 def refuse_if_ended(record: StatusRecord) -> None:
     """Raise PreviousInvocationFailed or PreviousInvocationExited for a worker that takes no more invocations."""
     if record.status is WorkerStatus.FAILED:
-        raise PreviousInvocationFailed(record.last_error or "", "".join(record.stderr))
+        raise PreviousInvocationFailed(record.last_error or "", "".join(record.stderr), record.last_agent_error)
     if record.status is WorkerStatus.EXITED:
         raise PreviousInvocationExited

@@ -474,7 +474,7 @@ class Worker:
             return False
         stderr = "".join(self.status.stderr)
         self._runtime.metrics.invocation_ended(InvocationOutcome.FAILED, 0.0)
-        self._waiters.fail_all(InvocationFailed(failure.message, stderr))
+        self._waiters.fail_all(InvocationFailed(failure.message, stderr, failure.agent_error))
         self._close()
         return True
 

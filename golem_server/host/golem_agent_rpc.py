@@ -44,6 +44,11 @@ class AgentMethodCall:
     input: Value
     principal: Value
 
+    @property
+    def tells_agent_errors(self) -> bool:
+        """The `rpc-error` of golem:agent/host has the case."""
+        return True
+
     def prepare(
         self, component: WorkerComponent, target: WorkerId, key: str, trace: TraceContext
     ) -> tuple[Invocation, Callable[[Value], Value]]:

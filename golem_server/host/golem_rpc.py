@@ -53,6 +53,11 @@ class WitFunction:
     input: Value
     principal: Value
 
+    @property
+    def tells_agent_errors(self) -> bool:
+        """No `rpc-error` of these versions has the case."""
+        return False
+
     def prepare(
         self, component: WorkerComponent, target: WorkerId, key: str, trace: TraceContext
     ) -> tuple[Invocation, Callable[[Value], Value]]:

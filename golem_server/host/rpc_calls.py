@@ -56,6 +56,11 @@ class Method(Protocol):
     @property
     def input(self) -> Value: ...
 
+    @property
+    def tells_agent_errors(self) -> bool:
+        """Whether the guest's `rpc-error` has a case for the error that an agent gives."""
+        ...
+
     def prepare(
         self, component: WorkerComponent, target: WorkerId, key: str, trace: TraceContext
     ) -> tuple[Invocation, Callable[[Value], Value]]:
@@ -286,7 +291,7 @@ async def outcome(context: WorkerContext, call: OutgoingCall) -> Value:
         invocation, respond = await _prepared(context, call)
         return ("ok", respond(await calls.call(caller, call.target, invocation, call.method.name)))
     except GolemError as error:
-        return ("err", rpc_error(error))
+        return ("err", rpc_error(error, agent_errors=call.method.tells_agent_errors))
 
 
 def traced(invocation: Invocation, trace: TraceContext) -> Invocation:
@@ -324,7 +329,7 @@ async def _send(context: WorkerContext, call: OutgoingCall) -> Value:
         invocation, _ = await _prepared(context, call)
         await context.workers.calls.send(caller_of(context), call.target, invocation, call.method.name)
     except GolemError as error:
-        return ("err", rpc_error(error))
+        return ("err", rpc_error(error, agent_errors=call.method.tells_agent_errors))
     return ("ok", None)
 
 
@@ -392,9 +397,11 @@ CANCEL_SCHEDULED = RecordedFunction(
 # --- Errors
 
 
-def rpc_error(error: GolemError) -> Value:
-    """The `rpc-error` that tells a guest what ended its call."""
+def rpc_error(error: GolemError, *, agent_errors: bool = False) -> Value:
+    """The `rpc-error` that tells a guest what ended its call; with `agent_errors` an agent's own error as it is."""
     match error:
+        case InvocationFailed() | PreviousInvocationFailed() if agent_errors and error.agent_error is not None:
+            return ("remote-agent-error", error.agent_error)
         case InvalidInput():
             return ("protocol-error", error.message)
         case NotFound():

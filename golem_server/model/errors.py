@@ -25,6 +25,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from golem_server.model.types import Value
+
 
 class GolemError(Exception):
     """Base of all errors that are told to the user. `code` is stable, the text is for people."""
@@ -123,25 +125,27 @@ class WorkerError(GolemError):
 
 
 class InvocationFailed(WorkerError):
-    """The guest trapped or its retries are used up."""
+    """The guest trapped or its retries are used up. `agent_error` is the `agent-error` of an agent that gave one."""
 
     code = "INTERNAL_AGENT_EXECUTION_FAILED"
 
-    def __init__(self, cause: str, stderr: str = "") -> None:
+    def __init__(self, cause: str, stderr: str = "", agent_error: Value = None) -> None:
         super().__init__("Invocation Failed")
         self.cause = cause
         self.stderr = stderr
+        self.agent_error = agent_error
 
 
 class PreviousInvocationFailed(WorkerError):
-    """The worker failed earlier and takes no invocations."""
+    """The worker failed earlier and takes no invocations. `agent_error` as in InvocationFailed."""
 
     code = "INTERNAL_PREVIOUS_INVOCATION_FAILED"
 
-    def __init__(self, cause: str, stderr: str = "") -> None:
+    def __init__(self, cause: str, stderr: str = "", agent_error: Value = None) -> None:
         super().__init__("Previous Invocation Failed")
         self.cause = cause
         self.stderr = stderr
+        self.agent_error = agent_error
 
 
 class PreviousInvocationExited(WorkerError):

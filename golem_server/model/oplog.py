@@ -177,12 +177,8 @@ class Suspend(Entry, frozen=True):
     hint: ClassVar[bool] = True
 
 
-class Error(Entry, frozen=True):
-    """The running invocation failed. Status Retrying while the policy allows another attempt, else Failed.
-
-    `retry_from` groups the attempts at one place: the index of the last entry that replay consumes. What the retry
-    policy counts is its state, which the next attempt goes on from.
-    """
+class _FailedAttempt(Entry, frozen=True):
+    """What `Error` had from the beginning. Fields come before the timestamp, those of a subclass after it."""
 
     kind: ClassVar[int] = 6
     hint: ClassVar[bool] = True
@@ -192,6 +188,17 @@ class Error(Entry, frozen=True):
     inside_atomic_region: bool = False
     retriable: bool = False
     retry_policy_state: RetryState | None = None
+
+
+class Error(_FailedAttempt, frozen=True, kw_only=True):
+    """The running invocation failed. Status Retrying while the policy allows another attempt, else Failed.
+
+    `retry_from` groups the attempts at one place: the index of the last entry that replay consumes. What the retry
+    policy counts is its state, which the next attempt goes on from. `agent_error` is the `agent-error` that an agent
+    answered with, for agents that call it; None where it failed in another way, or the error is too large to keep.
+    """
+
+    agent_error: Value = None
 
 
 class NoOp(Entry, frozen=True):
@@ -486,7 +493,9 @@ class SetRetryPolicy(Entry, frozen=True):
 
 OplogEntry: TypeAlias = Entry
 
-ENTRY_TYPES: dict[int, type[Entry]] = {entry.kind: entry for entry in Entry.__subclasses__()}
+ENTRY_TYPES: dict[int, type[Entry]] = {
+    entry.kind: entry for base in Entry.__subclasses__() for entry in (base.__subclasses__() or [base])
+}
 """Every entry class by its stored kind."""
 
 _encoder = msgspec.msgpack.Encoder()

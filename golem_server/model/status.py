@@ -49,6 +49,7 @@ from golem_server.model.oplog import (
     Suspend,
 )
 from golem_server.model.retry_policy import DEFAULT_NAME, NamedRetryPolicy, RetryState
+from golem_server.model.types import Value
 from golem_server.model.workers import StatusColumns, WorkerStatus
 
 STDERR_EVENTS = 128
@@ -104,6 +105,7 @@ class StatusRecord(msgspec.Struct, omit_defaults=True):
     retry_counts: dict[int, int] = {}
     last_error: str | None = None
     last_error_index: int = 0
+    last_agent_error: Value = None
     stderr: list[str] = []
     resources: list[OwnedResource] = []
     skipped_regions: list[Region] = []
@@ -275,6 +277,7 @@ def _started(record: StatusRecord, index: int, entry: InvocationStarted) -> None
     _forget_failures(record)
     record.last_error = None
     record.last_error_index = 0
+    record.last_agent_error = None
     record.stderr.clear()
     if record.agent_type and not record.constructor_started:
         record.constructor_started = index
@@ -290,6 +293,7 @@ def _finished(record: StatusRecord, index: int, _entry: InvocationFinished) -> N
     _forget_failures(record)
     record.last_error = None
     record.last_error_index = 0
+    record.last_agent_error = None
     record.stderr.clear()
 
 
@@ -316,6 +320,7 @@ def _error(record: StatusRecord, index: int, entry: Error) -> None:
         record.retry_states[entry.retry_from] = entry.retry_policy_state
     record.last_error = entry.message
     record.last_error_index = index
+    record.last_agent_error = entry.agent_error
     record.status = WorkerStatus.RETRYING if entry.retriable else WorkerStatus.FAILED
 
 

@@ -186,13 +186,14 @@ class World:
         *,
         name: str | None = None,
         links: DynamicLinks = NO_LINKS,
+        agents: ComponentAgents | None = None,
     ) -> ComponentId:
         """Add a component, from text or binary."""
         component_id = component_id or ComponentId(uuid4())
         self._revisions[component_id] = []
         if name is not None:
             self.names[name] = component_id
-        await self.update(component_id, text, environment, links)
+        await self.update(component_id, text, environment, links, agents)
         return component_id
 
     async def update(
@@ -201,6 +202,7 @@ class World:
         text: str | bytes,
         environment: dict[str, str] | None = None,
         links: DynamicLinks = NO_LINKS,
+        agents: ComponentAgents | None = None,
     ) -> None:
         """Add a revision of a component."""
         wasm = bytes(wat2wasm(text)) if isinstance(text, str) else text
@@ -221,6 +223,7 @@ class World:
                 functions=FunctionResolver(compiled.type),
                 fetch=fetch,
                 links=links,
+                agents=agents,
             )
         )
 

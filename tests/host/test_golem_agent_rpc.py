@@ -11,6 +11,7 @@ import pytest
 from golem_server.durable.directory import ComponentDirectory
 from golem_server.durable.signals import GuestError
 from golem_server.host import golem_agent, golem_agent_rpc, wasi_io
+from golem_server.model.errors import GolemError, InvocationFailed, PreviousInvocationFailed
 from golem_server.model.ids import WorkerId
 from golem_server.model.oplog import Category, HostCall
 from golem_server.model.principals import agent_principal
@@ -152,3 +153,38 @@ async def test_what_is_wrong_is_said(tmp_path: Path) -> None:
     assert plain(missing)[1][0] == "protocol-error"
     wrong = await worker.call(HOST, "[method]wasm-rpc.invoke", rpc, "find", ("tuple", []))
     assert plain(wrong)[1][0] == "protocol-error"
+
+
+AGENT_ERROR: Value = ("custom-error", {"value": {"nodes": [("prim-u8", 7)]}, "typ": {"nodes": []}})
+FAILURES: list[tuple[GolemError, Value]] = [
+    (InvocationFailed("7", agent_error=AGENT_ERROR), ("remote-agent-error", AGENT_ERROR)),
+    (PreviousInvocationFailed("7", agent_error=AGENT_ERROR), ("remote-agent-error", AGENT_ERROR)),
+    (InvocationFailed("trap"), ("remote-internal-error", "Invocation Failed: trap")),
+]
+
+
+@pytest.mark.parametrize(("failure", "expected"), FAILURES, ids=["agent's error", "earlier agent's error", "trap"])
+async def test_an_agents_error_comes_as_it_is(tmp_path: Path, failure: GolemError, expected: Value) -> None:
+    worker = await new_worker(tmp_path)
+
+    def fail(_method: str, _input: Value, _principal: Value) -> Value:
+        raise failure
+
+    worker.workers.called.answers = {INVOKE: fail}
+
+    async def run() -> tuple[Any, Any]:
+        rpc = await connect(worker)
+        at_once = await worker.call(HOST, "[method]wasm-rpc.invoke-and-await", rpc, "find", text("tea"))
+        future = await worker.call(HOST, "[method]wasm-rpc.async-invoke-and-await", rpc, "find", text("tea"))
+        pollable = await worker.call(HOST, "[method]future-invoke-result.subscribe", future)
+        await worker.call("wasi:io/poll", "poll", [pollable])
+        return plain(at_once), plain(await worker.call(HOST, "[method]future-invoke-result.get", future))
+
+    told = await run()
+    assert told == (plain(("err", expected)), plain(("err", expected)))
+    calls = await worker.host_calls()
+    worker.workers.called.answers = {}
+    await worker.replay()
+    assert await run() == told
+    assert worker.context.is_live
+    assert await worker.host_calls() == calls
