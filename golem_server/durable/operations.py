@@ -92,6 +92,8 @@ class Operations:
     async def revert(self, worker_id: WorkerId, target: RevertTarget) -> None:
         """Drop the end of a worker's oplog; whatever it does is stopped. Raises InvalidWorkerRequest."""
         async with self._doors.locked(worker_id):
+            # What cannot be done stops nobody.
+            await reverting.check(self._runtime.store, await self._committed(worker_id), target)
             worker = self._doors.in_memory(worker_id)
             if worker is not None:
                 await worker.interrupt(StopKind.REVERT)
@@ -101,7 +103,11 @@ class Operations:
             (await self._doors.load(worker_id)).wake()
 
     async def revert_from_within(self, worker_id: WorkerId, target: RevertTarget) -> None:
-        """The same where the worker itself asks for it: never returns, for the caller is stopped by it."""
+        """The same where the worker itself asks for it: never returns, for the caller is stopped by it.
+
+        Raises InvalidWorkerRequest, and then nothing has happened.
+        """
+        await reverting.check(self._runtime.store, await self._committed(worker_id), target)
         self._doors.in_background(self.revert(worker_id, target))
         await asyncio.Event().wait()
 

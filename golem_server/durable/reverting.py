@@ -48,6 +48,11 @@ async def revert(store: OplogStore, stored: StoredWorker, target: RevertTarget, 
     return oplog.status
 
 
+async def check(store: OplogStore, stored: StoredWorker, target: RevertTarget) -> None:
+    """Raises InvalidWorkerRequest for what cannot be reverted to, as the worker stands now."""
+    await _start(store, stored.number, decode_status(stored.columns.record), target)
+
+
 async def _start(store: OplogStore, number: WorkerNumber, record: StatusRecord, target: RevertTarget) -> int:
     """The first entry to drop."""
     if isinstance(target, LastInvocations):

@@ -18,6 +18,7 @@ from golem_server.host.worker_filter_records import filter_of
 from golem_server.model.errors import GolemError, Unavailable, WorkerAlreadyExists
 from golem_server.model.ids import ComponentId, WorkerId, WorkerNumber, worker_name_error
 from golem_server.model.oplog import Category, EndRemoteWrite, HostCall
+from golem_server.model.status import decode_status
 from golem_server.model.types import EnumType, FunctionType, Value
 from golem_server.model.worker_filters import WorkerFilter
 from golem_server.model.workers import StoredWorker
@@ -125,6 +126,9 @@ async def _fork(context: WorkerContext, name: str, phantom: UUID) -> Value:
     refusal = worker_name_error(name) if context.agent is None else None
     if refusal is not None:
         raise GuestError(refusal)
+    if context.outermost_region is not None:
+        # The copy would find its region unfinished, run it again from the start, and copy itself without end.
+        raise GuestError("fork cannot be called in an atomic region")
     position = context.position
     now = context.now_ms()
     then: list[HostCall | EndRemoteWrite] = [
@@ -138,17 +142,26 @@ async def _fork(context: WorkerContext, name: str, phantom: UUID) -> Value:
     ]
     if not context.assume_idempotence:
         then.append(EndRemoteWrite(timestamp=now, begin_index=position))
+    target = WorkerId(context.worker_id.component_id, name)
     try:
-        target = WorkerId(context.worker_id.component_id, name)
         await context.workers.operations.fork(context.worker_id, target, None, then)
     except WorkerAlreadyExists as error:
-        if not context.assume_idempotence:
+        if not context.assume_idempotence or not await _is_copy(context, target, position):
             raise GuestError(error.message) from error
     except Unavailable:
         raise
     except GolemError as error:
         raise GuestError(error.message) from error
     return _fork_response(phantom, "original")
+
+
+async def _is_copy(context: WorkerContext, worker_id: WorkerId, position: int) -> bool:
+    """Whether a worker is the copy that this worker has made when it stood here."""
+    stored = await context.workers.operations.metadata(worker_id)
+    if stored is None:
+        return False
+    forks = decode_status(stored.columns.record).forks
+    return bool(forks) and forks[-1].name == context.worker_id.name and forks[-1].up_to >= position
 
 
 @host.recorded("fork", Category.WRITE_REMOTE, FORK, request=_no_request, accepts=_answers_variant)

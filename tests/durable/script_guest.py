@@ -70,6 +70,11 @@ STEPS = [
     "retry",
     "file",
     "variable",
+    "fork",
+    "copy",
+    "update",
+    "save",
+    "revert",
 ]
 """What a script can do, in the order of the numbers that the guest knows them by.
 
@@ -80,6 +85,9 @@ STEPS = [
 - `begin`, `end`: an atomic region; `mark`: remember the oplog index; `jump n`: go back there if `answer n` is not 0;
 - `nothing`, `smart`: the persistence level; `repeatable`, `once`: the idempotence mode;
 - `sleep n`: n tenths of a second; `promise`: create one; `await`: wait for it and learn its data;
+- `fork`: copy itself, and learn which of the two it is and the copy's id; `copy n`: the same under the name `copy-n`,
+  as golem:api 1.1 has it; after `promise`, which tells it who it is: `update n` and `save n`, itself to revision n,
+  automatically and by snapshot; `revert n`: its own last n invocations;
 - `trap`, `exit`; `spin`: compute for ever; `retry n`: set a retry policy of n attempts and 1 ms.
 """
 
@@ -178,9 +186,13 @@ _OLD_HOST = Interface(
     "1.1.6",
     {
         "retry-policy": '(record (field "max-attempts" u32) (field "min-delay" u64) (field "max-delay" u64) '
-        '(field "multiplier" f64) (field "max-jitter-factor" (option f64)))'
+        '(field "multiplier" f64) (field "max-jitter-factor" (option f64)))',
+        "fork-result": '(enum "original" "forked")',
     },
-    {"set-retry-policy": ('(param "new-retry-policy" $retry-policy)', "(param i32 i64 i64 f64 i32 f64)")},
+    {
+        "set-retry-policy": ('(param "new-retry-policy" $retry-policy)', "(param i32 i64 i64 f64 i32 f64)"),
+        "fork": ('(param "new-name" string) (result $fork-result)', "(param i32 i32) (result i32)"),
+    },
 )
 _ENVIRONMENT = Interface(
     "environment",
@@ -208,12 +220,15 @@ _CALLS: tuple[tuple[Interface, str], ...] = (
         GOLEM_HOST,
         "create-promise get-promise [method]get-promise-result.subscribe [method]get-promise-result.get "
         "get-oplog-index set-oplog-index mark-begin-operation mark-end-operation set-oplog-persistence-level "
-        "set-idempotence-mode generate-idempotency-key",
+        "set-idempotence-mode generate-idempotency-key update-agent revert-agent fork",
     ),
-    (_OLD_HOST, "set-retry-policy"),
+    (_OLD_HOST, "set-retry-policy fork"),
     (_OUTSIDE, "effect gate answer"),
 )
 _DROPS = ("pollable", "output-stream", "descriptor", "get-promise-result")
+
+_ITSELF = "(i64.load (i32.const 4000)) (i64.load (i32.const 4008)) (i32.const 4096) (i32.load (i32.const 4020))"
+"""The worker's id, which `promise` keeps."""
 
 _BODIES = {
     "now": "(call $wall-clock.now (i32.const 16)) (call $mix (i64.load (i32.const 16))) "
@@ -259,11 +274,19 @@ _BODIES = {
     "retry": "(call $old-host.set-retry-policy (local.get $x) (i64.const 1000000) (i64.const 1000000) (f64.const 1) "
     "(i32.const 0) (f64.const 0))",
     "file": "(call $append (local.get $x))",
+    "fork": """(call $host.fork (i32.const 16)) (call $mix (i64.load8_u (i32.const 16)))
+        (call $mix (i64.load (i32.const 24))) (call $mix (i64.load (i32.const 32)))""",
+    "copy": """(i32.store8 (i32.const 1077) (i32.add (local.get $x) (i32.const 48)))
+        (call $mix (i64.extend_i32_u (call $old-host.fork (i32.const 1072) (i32.const 6))))""",
+    "update": f"(call $host.update-agent {_ITSELF} (i64.extend_i32_u (local.get $x)) (i32.const 0))",
+    "save": f"(call $host.update-agent {_ITSELF} (i64.extend_i32_u (local.get $x)) (i32.const 1))",
+    "revert": f"(call $host.revert-agent {_ITSELF} (i32.const 1) (i64.extend_i32_u (local.get $x)))",
     "variable": "(call $environment.get-environment (i32.const 16)) (call $mix-pairs)",
 }
 
 _CORE = """
   (data (i32.const 1024) "lines")
+  (data (i32.const 1072) "copy-0")
   (global $hash (mut i64) (i64.const {seed}))
   (global $mark (mut i64) (i64.const 0))
   (global $region (mut i32) (i32.const 2048))

@@ -213,6 +213,11 @@ GOLEM_HOST = Interface(
     {
         "get-promise-result": "resource",
         "persistence-level": '(variant (case "persist-nothing") (case "persist-remote-side-effects") (case "smart"))',
+        "update-mode": enum("automatic snapshot-based"),
+        "revert-agent-target": '(variant (case "revert-to-oplog-index" $oplog-index) '
+        '(case "revert-last-invocations" u64))',
+        "fork-details": '(record (field "forked-phantom-id" $uuid))',
+        "fork-result": '(variant (case "original" $fork-details) (case "forked" $fork-details))',
     },
     {
         "create-promise": ("(result $promise-id)", "(param i32)"),
@@ -242,8 +247,24 @@ GOLEM_HOST = Interface(
         "get-idempotence-mode": ("(result bool)", "(result i32)"),
         "set-idempotence-mode": ('(param "idempotent" bool)', "(param i32)"),
         "generate-idempotency-key": ("(result $uuid)", "(param i32)"),
+        # (agent-id) flat: uuid halves, name address and length.
+        "update-agent": (
+            '(param "agent-id" $agent-id) (param "target-revision" u64) (param "mode" $update-mode)',
+            "(param i64 i64 i32 i32 i64 i32)",
+        ),
+        "revert-agent": (
+            '(param "agent-id" $agent-id) (param "revert-target" $revert-agent-target)',
+            "(param i64 i64 i32 i32 i32 i64)",
+        ),
+        "fork": ("(result $fork-result)", "(param i32)"),
     },
-    uses=("core-types.uuid", "core-types.oplog-index", "core-types.promise-id", "poll.pollable"),
+    uses=(
+        "core-types.uuid",
+        "core-types.oplog-index",
+        "core-types.agent-id",
+        "core-types.promise-id",
+        "poll.pollable",
+    ),
 )
 
 _KEYVALUE = "0.1.0"
