@@ -83,6 +83,7 @@ class MemoryWorkers:
         self.data: dict[PromiseId, bytes] = {}
         self.missing: set[PromiseId] = set()
         self.called = CalledWorkers()
+        self.changes: WorkerOperations | None = None
         self._completed = asyncio.Condition()
 
     async def promise_data(self, promise: PromiseId) -> bytes | None:
@@ -133,8 +134,9 @@ class MemoryWorkers:
 
     @property
     def operations(self) -> WorkerOperations:
-        """Nothing is done to workers as a whole here."""
-        raise AssertionError("nobody updates, reverts or copies workers in this test")
+        """Changes of the workers in `changes`, where a test has any."""
+        assert self.changes is not None, "nobody updates, reverts or copies workers in this test"
+        return self.changes
 
     @property
     def calls(self) -> WorkerCalls:
