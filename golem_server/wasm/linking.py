@@ -203,7 +203,7 @@ def _callback(host: HostImport, converters: ImportConverters) -> Any:
         fiber = STORES[context]
         try:
             values = lift(arguments >> 3, fiber)
-            if fiber.in_pool:
+            if fiber.in_pool or fiber.heavy:
                 WORDS[answer + 1] = fiber.suspend(HostCall(host, values, None, lower, results >> 3))
                 return
             fiber.host_calls += 1
