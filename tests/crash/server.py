@@ -112,15 +112,19 @@ class ServerUnderTest:
             if self.is_dead:
                 await self.start()
 
+    async def request_once(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
+        """A request that is sent to the present server alone. Raises one of NOT_ANSWERED."""
+        assert self._session is not None
+        async with self._session.request(method, path, **options) as response:
+            return response.status, await response.json()
+
     async def request(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
         """A request that is sent again until a server answers. Status and JSON."""
-        assert self._session is not None
         while True:
             try:
-                async with self._session.request(method, path, **options) as response:
-                    answer = response.status, await response.json()
-                    if answer[0] != 503:
-                        return answer
+                answer = await self.request_once(method, path, **options)
+                if answer[0] != 503:
+                    return answer
             except NOT_ANSWERED:
                 pass
             # Dead or about to be; a refused connection of a dying process is noticed when it is reaped.
