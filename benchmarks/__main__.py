@@ -16,6 +16,7 @@ NAMES = (
     "memory",
     "oplog_store",
     "streams",
+    "updates",
     "wasm_boundary",
     "worker_calls",
 )
