@@ -33,6 +33,7 @@ from golem_server.model.oplog import (
     PendingInvocation,
     PendingUpdate,
     RetryPolicy,
+    Snapshot,
     SuccessfulUpdate,
     Suspend,
     encode_entry,
@@ -80,13 +81,18 @@ def entry(number: int, key: str) -> list[Entry]:
         PendingUpdate(timestamp=1, target_revision=number),
         SuccessfulUpdate(timestamp=1, target_revision=number, new_component_size=number),
         FailedUpdate(timestamp=1, target_revision=number),
+        PendingInvocation(timestamp=1, invocation=Invocation(f"update-{key}", "", [], update_to=number)),
+        CancelPendingInvocation(timestamp=1, idempotency_key=f"update-{key}"),
+        PendingUpdate(timestamp=1, target_revision=number, snapshot=key.encode()),
+        SuccessfulUpdate(timestamp=1, target_revision=number, new_component_size=number, position=number),
+        Snapshot(timestamp=1, data=key.encode()),
     ]
 
 
 Drop: TypeAlias = tuple[str, float]
 """A jump or revert, and how far back it goes."""
 
-ENTRIES: st.SearchStrategy[Entry | Drop] = st.tuples(NUMBERS, KEYS, st.integers(0, 19)).map(
+ENTRIES: st.SearchStrategy[Entry | Drop] = st.tuples(NUMBERS, KEYS, st.integers(0, 24)).map(
     lambda drawn: entry(drawn[0], drawn[1])[drawn[2]]
 )
 DROPS: st.SearchStrategy[Entry | Drop] = st.tuples(st.sampled_from(["jump", "revert"]), st.floats(0, 1))
