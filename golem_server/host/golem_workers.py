@@ -266,20 +266,38 @@ def _enumerate(context: WorkerContext, component_id: Value, condition: Value, pr
     return context.resources.add(WorkerEnumeration(component, None if condition is None else filter_of(condition)))
 
 
+def _next_request(context: WorkerContext, handle: int) -> Value:
+    enumeration = context.resources.get(handle, WorkerEnumeration)
+    return {"component_id": str(enumeration.component_id), "after": enumeration.after}
+
+
 async def _next(context: WorkerContext, handle: int) -> Value:
-    """The next workers, none at the end. Not recorded, as in Golem: a replay may meet others."""
+    """The next workers and where it stands then.
+
+    Recorded, other than in Golem: a worker that was told of others must be told the same in replay, or it could not be
+    resumed once one of them has changed.
+    """
     enumeration = context.resources.get(handle, WorkerEnumeration)
     if enumeration.ended:
-        return None
-    workers, enumeration.after = await context.workers.operations.find(
+        return {"workers": [], "after": None}
+    workers, after = await context.workers.operations.find(
         enumeration.component_id, enumeration.condition, enumeration.after, PAGE
     )
+    return {"workers": [metadata_record(stored) for stored in workers], "after": after}
+
+
+def _finish_next(context: WorkerContext, response: Value, handle: int) -> Value:
+    enumeration = context.resources.get(handle, WorkerEnumeration)
+    enumeration.after = response["after"]
     enumeration.ended = enumeration.after is None
-    if not workers:
-        return None
-    return [with_older_names(metadata_record(stored)) for stored in workers]
+    return [with_older_names(record) for record in response["workers"]] or None
 
 
 for _generation in ("agents", "workers"):
     host.unrecorded(f"[constructor]get-{_generation}")(_enumerate)
-    host.unrecorded(f"[method]get-{_generation}.get-next")(_next)
+    host.recorded(
+        f"[method]get-{_generation}.get-next",
+        Category.READ_REMOTE,
+        "golem::api::get_agents::get_next",
+        request=_next_request,
+    )(_next).finish(_finish_next)

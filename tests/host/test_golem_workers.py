@@ -162,7 +162,8 @@ async def test_replay_gives_what_the_live_call_gave(tmp_path: Path, row: Row) ->
 def test_every_function_has_its_row() -> None:
     declared = HostFunctions(golem_workers.INTERFACES).all()
     recorded = {function.name for function in declared if function.record is not None}
-    assert recorded == {row.name for row in ROWS} | {"fork"}
+    pages = {"[method]get-agents.get-next", "[method]get-workers.get-next"}
+    assert recorded == {row.name for row in ROWS} | {"fork"} | pages
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.effect], ids=lambda row: f"{row.version} {row.name}")
@@ -293,7 +294,27 @@ async def test_an_enumeration_gives_every_worker_once(tmp_path: Path, version: s
     assert found == [f"w-{number:03}" for number in range(1, count + 1)]
     assert pages == -(-count // golem_workers.PAGE)
     assert await worker.call(HOST, f"[method]{resource}.get-next", handle) is None
-    assert await worker.host_calls() == []
+
+
+@pytest.mark.parametrize("resource", ["get-workers", "get-agents"])
+async def test_a_replay_meets_the_workers_of_before(tmp_path: Path, resource: str) -> None:
+    """Whatever has become of them: the guest's answer may be made of what it was told."""
+    worker, changes = await changing(tmp_path)
+    changes.rows = [row_of(f"w-{number:03}", number) for number in range(1, 61)]
+
+    async def listed(pages: int) -> list[Any]:
+        component = named("1.1.6" if resource == "get-workers" else "1.5.0", OTHER)["component-id"]
+        handle = await worker.call(HOST, f"[constructor]{resource}", component, None, True)
+        return [await worker.call(HOST, f"[method]{resource}.get-next", handle) for _ in range(pages)]
+
+    first = await listed(1)
+    changes.rows = [row_of(f"w-{number:03}", number) for number in range(40, 71)]
+    await worker.replay()
+    again = await listed(3)
+    # As bytes: what was read back has lists where tuples were.
+    assert msgspec.msgpack.encode(again[:1]) == msgspec.msgpack.encode(first)
+    assert [record["agent-id"]["agent-id"] for record in again[1]] == [f"w-{number:03}" for number in range(51, 71)]
+    assert again[2] is None
 
 
 async def test_the_workers_of_another_component_are_not_mixed_in(tmp_path: Path) -> None:

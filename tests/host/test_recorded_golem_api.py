@@ -165,6 +165,8 @@ ROWS_BY_NAME: set[tuple[str, str]] = {
 """What the tables of all modules have."""
 
 IN_TESTS_OF_THEIR_OWN: set[tuple[str, str]] = {
+    ("golem:api/host", "[method]get-agents.get-next"),
+    ("golem:api/host", "[method]get-workers.get-next"),
     ("golem:agent/host", "[method]cancellation-token.cancel"),
     ("golem:agent/host", "[method]future-invoke-result.cancel"),
     ("golem:agent/host", "[method]future-invoke-result.get"),
