@@ -125,7 +125,8 @@ def test_the_command_line_gets_its_form_of_cursor(client: Client) -> None:
         ("count=x", "`count`"),
         ("count=99999999999999999999", "`count`"),
         ("precise=perhaps", "`precise`"),
-        ("filter=name%20=%20a", "Invalid filter"),
+        ("filter=name%20near%20a", "Unknown String Filter Comparator: near"),
+        ("filter=nothing", "Invalid filter"),
     ],
 )
 def test_a_wrong_question_for_workers_is_refused(client: Client, component: str, query: str, text: str) -> None:
