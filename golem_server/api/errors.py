@@ -70,6 +70,8 @@ STATUS: dict[type[GolemError], int] = {
     UnsupportedMediaType: 415,
     LimitExceeded: 422,
     TooManyPending: 429,
+    # Golem answers 500, which its own client takes for a fault that passes, and asks again.
+    InvalidWorkerRequest: 400,
     WorkerError: 500,
     NotBuilt: 501,
     Unavailable: 503,
@@ -151,9 +153,12 @@ def _body(error: GolemError, status: int) -> dict[str, Any]:
     if isinstance(error, InvalidInput):
         body["error"] = ", ".join(error.details) or error.message
         body["errors"] = list(error.details) or [error.message]
+    elif status == 400:
+        body["errors"] = [error.message]
     if isinstance(error, WorkerError):
         body["golemError"] = golem_error(error)
-        body["workerError"] = None
+        if status == 500:
+            body["workerError"] = None
         if isinstance(error, InvocationFailed | PreviousInvocationFailed):
             body["workerError"] = {"cause": error.cause, "stderr": error.stderr}
     elif isinstance(error, WorkerAlreadyExists):

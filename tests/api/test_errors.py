@@ -57,7 +57,7 @@ CASES: list[tuple[errors.GolemError, int, dict[str, Any] | None]] = [
         {"type": "FailedToResumeWorker", "workerId": WORKER_JSON, "reason": {"type": "Unknown", "details": "why"}},
     ),
     (errors.UnexpectedOplogEntry("A", "B"), 500, {"type": "UnexpectedOplogEntry", "expected": "A", "got": "B"}),
-    (errors.InvalidWorkerRequest("why"), 500, {"type": "InvalidRequest", "details": "why"}),
+    (errors.InvalidWorkerRequest("why"), 400, {"type": "InvalidRequest", "details": "why"}),
 ]
 
 

@@ -41,7 +41,7 @@ def test_an_automatic_update(client: Client, own: str, mode: str, field: str) ->
         "targetVersion": target,
         "targetRevision": target,
     }
-    client.post(f"{worker}/update", {"mode": mode, field: target}).refused(500, "already at the target version")
+    client.post(f"{worker}/update", {"mode": mode, field: target}).refused(400, "already at the target version")
 
 
 def test_a_manual_update_that_fails_says_why(client: Client, own: str) -> None:
@@ -101,7 +101,7 @@ def test_reverts(client: Client, own: str, kind: str) -> None:
     assert client.post(f"{worker}/revert", {"type": "RevertToOplogIndex", "lastOplogIndex": 1}).ok() == {}
     assert client.call(worker, "increment").ok()["result"]["value"] == 1
     client.post(f"{worker}/revert", {"type": "RevertToOplogIndex", "lastOplogIndex": 0}).refused(
-        500, "Cannot revert a worker before the create oplog index"
+        400, "Cannot revert a worker before the create oplog index"
     )
     client.post(f"{worker}/revert", {"type": kind}).refused(400, "numberOfInvocations")
 
@@ -120,7 +120,7 @@ def test_forks(client: Client, own: str) -> None:
     assert client.call(worker_path(own, "second"), "increment").ok()["result"]["value"] == 3
     client.post(f"{worker}/fork", {"targetAgentId": newer, "oplogIndexCutoff": 1}).refused(409)
     newer["agentId"] = "third"
-    client.post(f"{worker}/fork", {"targetAgentId": newer, "oplogIndexCutoff": 1}).refused(500, "must be at least 2")
+    client.post(f"{worker}/fork", {"targetAgentId": newer, "oplogIndexCutoff": 1}).refused(400, "must be at least 2")
     client.post(f"{worker}/fork", {"oplogIndexCutoff": 2}).refused(400, "is missing")
 
 
@@ -130,7 +130,7 @@ def test_a_pending_invocation_is_cancelled_by_its_key(client: Client, own: str) 
     client.invoke(f"{worker}/invoke", "increment", key="a key/with %").ok()
     path = f"{worker}/invocations/{quote('a key/with %', safe='')}"
     assert client.send("DELETE", path).ok() == {"canceled": True}
-    client.send("DELETE", path).refused(500, "Invalid request: Invocation not found")
+    client.send("DELETE", path).refused(400, "Invalid request: Invocation not found")
     client.post(f"{worker}/interrupt", {}).ok()
     client.send("DELETE", worker).ok()
     client.call(worker, "increment", key="done").ok()

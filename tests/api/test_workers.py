@@ -139,7 +139,7 @@ def test_an_interrupted_worker_resumes_and_an_unknown_one_does_not(client: Clien
     client.invoke(f"{worker}/invoke", "spin").ok()
     while client.get(worker).ok()["status"] != "Running":
         pass
-    error = client.post(f"{worker}/resume", {}).refused(500, "is not suspended, interrupted or idle")
+    error = client.post(f"{worker}/resume", {}).refused(400, "is not suspended, interrupted or idle")
     assert error["golemError"]["type"] == "InvalidRequest"
     client.send("POST", f"{worker}/interrupt?recovery-immediately=perhaps").refused(400, "recovery-immediately")
     assert client.send("POST", f"{worker}/interrupt").ok() == {}
