@@ -25,6 +25,7 @@ from golem_server.durable.guest_facts import GuestSettings
 from golem_server.durable.host_function import HostFunctions
 from golem_server.durable.ports import OplogStore, WorkerComponent
 from golem_server.durable.runtime import ExecutorSettings, Runtime
+from golem_server.garbage import unhurried_collection
 from golem_server.host.catalog import ALL, VIRTUAL_FUNCTIONS
 from golem_server.host.filesystem_sandbox import FilesystemLimits
 from golem_server.host.generated_clients import ClientFunctions
@@ -268,6 +269,7 @@ async def running(
         )
         await executor.start()
         stack.push_async_callback(executor.stop, settings.stop_timeout.total_seconds())
+        stack.enter_context(unhurried_collection())
         yield ApiServices(
             executor=executor,
             components=components,

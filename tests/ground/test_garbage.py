@@ -1,0 +1,59 @@
+"""Garbage in cycles is found, however old it is, and the collector is left as it was."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+from golem_server import garbage
+from golem_server.garbage import unhurried_collection
+
+
+class Node:
+    """Something that refers to itself."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+@pytest.fixture(autouse=True)
+def nothing_frozen() -> Iterator[None]:
+    yield
+    assert gc.get_freeze_count() == 0
+
+
+def test_what_outlived_a_collection_is_not_walked_again() -> None:
+    with unhurried_collection():
+        gc.collect()
+        before = gc.get_freeze_count()
+        kept = [[number] for number in range(1000)]
+        gc.collect()
+        assert gc.get_freeze_count() >= before + len(kept)
+
+
+def test_a_cycle_that_died_after_it_was_put_away_is_found_when_there_is_twice_as_much(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(garbage, "_LEAST_FROZEN", 0)
+    with unhurried_collection():
+        node = Node()
+        gone = weakref.ref(node)
+        gc.collect()
+        del node
+        gc.collect()
+        assert gone() is not None
+        kept = [[number] for number in range(3 * gc.get_freeze_count())]
+        gc.collect()
+        gc.collect()
+        assert gone() is None
+        assert kept
+
+
+def test_afterwards_everything_is_as_before() -> None:
+    before = gc.get_threshold(), len(gc.callbacks)
+    with unhurried_collection():
+        assert gc.get_threshold() != before[0]
+    assert (gc.get_threshold(), len(gc.callbacks)) == before
