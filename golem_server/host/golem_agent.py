@@ -61,6 +61,13 @@ def _registered(found: ImplementedAgentType) -> Value:
 
 
 async def _look_up(context: WorkerContext, name: str) -> ImplementedAgentType | None:
+    """The type of the caller's own component at the caller's revision, else that of the environment.
+
+    An agent that runs on an older revision calls its like by the schemas that it was built with.
+    """
+    own = None if context.agent is None else context.agent.agents.types.get(name)
+    if own is not None:
+        return ImplementedAgentType(own, context.worker_id.component_id)
     return await context.service(ComponentDirectory).agent_type(EnvironmentId(context.environment_id), name)
 
 
@@ -134,7 +141,7 @@ def parse_agent_id(context: WorkerContext, agent_id: str) -> Value:
 # --- Webhooks
 
 
-@host.recorded("create-webhook", Category.READ_REMOTE, "golem::agent::create_webhook")
+@host.special("create-webhook")
 def create_webhook(context: WorkerContext, promise_id: Value) -> Value:
     """The address that completes a promise when somebody posts to it. Raises GuestError: nothing is deployed."""
     if promise_id_of(promise_id).worker_id.component_id != context.worker_id.component_id:

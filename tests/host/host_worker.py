@@ -184,6 +184,7 @@ class HostWorker:
         self.arguments: list[str] = facts.pop("arguments", [])
         self.agent: Agent | None = facts.pop("agent", None)
         self.agent_config: dict[tuple[str, ...], ConfigEntry] = facts.pop("agent_config", {})
+        self.environment_id: UUID = facts.pop("environment_id", ENVIRONMENT_ID)
         assert not facts, facts
         self.number = WorkerNumber(0)
         self._root = files
@@ -194,7 +195,8 @@ class HostWorker:
     async def create(cls, files: Path, interfaces: Iterable[HostInterface], **facts: Any) -> HostWorker:
         """A new worker, live.
 
-        Facts: services, settings, environment, config, arguments, number, invocation, agent, agent_config.
+        Facts: services, settings, environment, config, arguments, number, invocation, agent, agent_config,
+        environment_id.
         """
         invocation: Invocation = facts.pop("invocation", INVOCATION)
         worker = cls(files, interfaces, **facts)
@@ -203,7 +205,7 @@ class HostWorker:
             component_id=WORKER_ID.component_id,
             name=WORKER_ID.name,
             component_revision=3,
-            environment_id=ENVIRONMENT_ID,
+            environment_id=worker.environment_id,
             created_by=ACCOUNT_ID,
             instance_id=UUID(int=1),
             agent_type="" if worker.agent is None else worker.agent.type.name,
@@ -213,7 +215,7 @@ class HostWorker:
         worker.number = await worker.store.create_worker(
             NewWorker(
                 worker_id=WORKER_ID,
-                environment_id=ENVIRONMENT_ID,
+                environment_id=worker.environment_id,
                 created_by=ACCOUNT_ID,
                 created_at=0,
                 arguments=worker.arguments,
@@ -234,7 +236,7 @@ class HostWorker:
         return VirtualTimeContext(
             worker_id=WORKER_ID,
             component_revision=3,
-            environment_id=ENVIRONMENT_ID,
+            environment_id=self.environment_id,
             account_id=ACCOUNT_ID,
             arguments=self.arguments,
             environment=self.environment,

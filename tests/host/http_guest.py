@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,12 +33,18 @@ class Seen:
     body: bytes
 
 
+async def _never_opened() -> None:
+    """Nothing to close."""
+
+
 @dataclass
 class Server:
     """A running server: where it is, and what it has seen."""
 
     authority: str
     seen: list[Seen] = field(default_factory=list[Seen])
+    close: Callable[[], Awaitable[None]] = _never_opened
+    """Ends it before its time."""
 
     @property
     def keys(self) -> set[str]:
@@ -67,6 +73,7 @@ async def web_server(answer: Callable[[web.Request, bytes], Any] | None = None) 
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     server.authority = f"127.0.0.1:{runner.addresses[0][1]}"
+    server.close = runner.cleanup
     try:
         yield server
     finally:

@@ -76,11 +76,16 @@ async def store_worker(stores: GuestStores, folder: Path, **facts: Any) -> Async
         worker.context.close()
 
 
-async def replay_without_effects(worker: HostWorker, stores: GuestStores) -> None:
-    """Start the worker again, with stores that must not be used."""
+def disable(worker: HostWorker, stores: GuestStores) -> None:
+    """From its next start on the worker has stores that must not be used."""
     disabled: Any = Disabled()
     contents: Any = ReplayContents(stores)
     worker.services = {GuestStores: replace(stores, contents=contents, key_values=disabled, objects=disabled)}
+
+
+async def replay_without_effects(worker: HostWorker, stores: GuestStores) -> None:
+    """Start the worker again, with stores that must not be used."""
+    disable(worker, stores)
     await worker.replay()
 
 

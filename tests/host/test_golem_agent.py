@@ -11,11 +11,11 @@ import pytest
 from golem_server.durable.directory import ComponentDirectory
 from golem_server.durable.signals import GuestError, PermanentFailure
 from golem_server.host import golem_agent, golem_core, golem_resolve, wasi_cli, wasi_clocks, wasi_io
+from golem_server.host.golem_records import uuid_of
 from golem_server.model.agent_provisions import config_entries
 from golem_server.model.agent_types import agent_types_from_guest
 from golem_server.model.component_agents import ComponentAgents, ImplementedAgentType
 from golem_server.model.ids import ComponentId, EnvironmentId, WorkerId
-from golem_server.model.oplog import Category
 from golem_server.model.principals import uuid_record
 from golem_server.model.status import StatusRecord
 from golem_server.model.types import OptionType, Primitive, Value, WitType
@@ -70,10 +70,12 @@ class OneWorker(MemoryWorkers):
 
 
 async def new_worker(
-    tmp_path: Path, directory: Directory | None = None, agent: str = 'TillAgent("books")', **facts: Any
+    tmp_path: Path, directory: Directory | None = None, agent: str | None = 'TillAgent("books")', **facts: Any
 ) -> HostWorker:
+    """An agent of the shop, or with `agent` None a worker that is none, in an environment that has the directory."""
     services = {ComponentDirectory: ComponentDirectory(directory or Directory())}
-    worker = await HostWorker.create(tmp_path, INTERFACES, services=services, agent=SHOP.agent(agent), **facts)
+    itself = None if agent is None else SHOP.agent(agent)
+    worker = await HostWorker.create(tmp_path, INTERFACES, services=services, agent=itself, **facts)
     worker.workers = worker.context.workers = OneWorker(worker.store)
     return worker
 
@@ -81,43 +83,6 @@ async def new_worker(
 def strings(*values: str) -> Value:
     """A data value of strings."""
     return ("tuple", [("component-model", value_to_nodes(value, Primitive.STRING)) for value in values])
-
-
-RECORDED: list[tuple[str, str, tuple[Any, ...], str, Category]] = [
-    (HOST, "get-all-agent-types", (), "golem::agent::get_all_agent_types", Category.READ_REMOTE),
-    (HOST, "get-agent-type", ("CartAgent",), "golem::agent::get_agent_type", Category.READ_REMOTE),
-    (HOST, "get-agent-type", ("NoAgent",), "golem::agent::get_agent_type", Category.READ_REMOTE),
-    (
-        HOST,
-        "make-agent-id",
-        ("CartAgent", strings("books", "ann"), uuid_record(PHANTOM)),
-        "golem::agent::get_agent_type",
-        Category.READ_REMOTE,
-    ),
-    (API, "resolve-component-id", ("shop",), "golem::api::resolve_component_id", Category.WRITE_REMOTE),
-    (API, "resolve-agent-id", ("shop", "any"), "golem::api::resolve_component_id", Category.WRITE_REMOTE),
-    (API, "resolve-worker-id", ("shop", "any"), "golem::api::resolve_component_id", Category.WRITE_REMOTE),
-    (API, "resolve-agent-id-strict", ("shop", "there"), "golem::api::resolve_agent_id_strict", Category.WRITE_REMOTE),
-    (API, "resolve-worker-id-strict", ("shop", "gone"), "golem::api::resolve_agent_id_strict", Category.WRITE_REMOTE),
-]
-
-
-@pytest.mark.parametrize(("interface", "name", "arguments", "record", "category"), RECORDED, ids=str)
-async def test_replay_gives_what_the_live_call_gave(
-    tmp_path: Path, interface: str, name: str, arguments: tuple[Any, ...], record: str, category: Category
-) -> None:
-    directory = Directory()
-    worker = await new_worker(tmp_path, directory)
-    first = await worker.call(interface, name, *arguments)
-    calls = await worker.host_calls()
-    assert [(call.function, call.category) for call in calls] == [(record, category)]
-
-    directory.deployed = False
-    await worker.replay()
-    assert not worker.context.is_live
-    assert with_lists(await worker.call(interface, name, *arguments)) == with_lists(first)
-    assert worker.context.is_live
-    assert await worker.host_calls() == calls
 
 
 async def test_agent_ids_are_made_of_the_constructors_parameters(tmp_path: Path) -> None:
@@ -205,3 +170,15 @@ async def test_an_ephemeral_agent_waits_in_memory_and_not_for_long(tmp_path: Pat
     timer = await worker.call(clocks, "subscribe-duration", 61 * 10**9)
     with pytest.raises(PermanentFailure, match="Ephemeral sleep too long"):
         await worker.call(poll, "poll", [timer])
+
+
+async def test_an_agent_sees_its_own_component_as_it_was_built(tmp_path: Path) -> None:
+    """Also where a newer revision, or none at all, is deployed in the environment."""
+    directory = Directory()
+    directory.deployed = False
+    worker = await new_worker(tmp_path, directory)
+    found = await worker.call(HOST, "get-agent-type", "CartAgent")
+    assert uuid_of(found["implemented-by"]["uuid"]) == WORKER_ID.component_id
+    tag, name = await worker.call(HOST, "make-agent-id", "CartAgent", strings("books", "ann"), None)
+    assert (tag, name) == ("ok", 'CartAgent("books","ann")')
+    assert await worker.call(HOST, "get-all-agent-types") == []

@@ -13,7 +13,7 @@ from golem_server.durable.signals import GuestError
 from golem_server.host import golem_agent, golem_agent_rpc, wasi_io
 from golem_server.model.errors import GolemError, InvocationFailed, PreviousInvocationFailed
 from golem_server.model.ids import WorkerId
-from golem_server.model.oplog import Category, HostCall
+from golem_server.model.oplog import HostCall
 from golem_server.model.principals import agent_principal
 from golem_server.model.types import Value
 from tests.host.called_workers import CalledWorkers
@@ -52,33 +52,6 @@ async def connect(worker: HostWorker, type_name: str = "CatalogAgent", parameter
 
 def names(calls: list[HostCall]) -> list[str]:
     return [entry.function.removeprefix("golem::") for entry in calls]
-
-
-RECORDED: list[tuple[str, tuple[Any, ...], str]] = [
-    ("invoke-and-await", ("find", text("tea")), "invoke_and_await"),
-    ("invoke", ("find", text("tea")), "invoke"),
-    ("schedule-invocation", (AT, "find", text("tea")), "schedule_invocation"),
-    ("schedule-cancelable-invocation", (AT, "find", text("tea")), "schedule_invocation"),
-]
-
-
-@pytest.mark.parametrize(("name", "arguments", "record"), RECORDED, ids=lambda value: str(value)[:40])
-async def test_replay_gives_what_the_live_call_gave_without_calling(
-    tmp_path: Path, name: str, arguments: tuple[Any, ...], record: str
-) -> None:
-    worker = await new_worker(tmp_path)
-    first = plain(await worker.call(HOST, f"[method]wasm-rpc.{name}", await connect(worker), *arguments))
-    calls = await worker.host_calls()
-    assert names(calls) == ["agent::get_agent_type", f"rpc::wasm-rpc::{record}"]
-    assert calls[1].category == Category.WRITE_REMOTE
-    called = worker.workers.called
-    assert list(called.created) == [TEAS]
-    seen = (len(called.runs), len(called.sent), dict(called.schedule.rows))
-    await worker.replay()
-    assert plain(await worker.call(HOST, f"[method]wasm-rpc.{name}", await connect(worker), *arguments)) == first
-    assert worker.context.is_live
-    assert (len(called.runs), len(called.sent), dict(called.schedule.rows)) == seen
-    assert await worker.host_calls() == calls
 
 
 async def test_the_target_sees_who_calls(tmp_path: Path) -> None:

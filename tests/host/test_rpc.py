@@ -15,7 +15,7 @@ from golem_server.host import golem_rpc, wasi_io
 from golem_server.host.golem_records import uuid_record, worker_id_record
 from golem_server.model.errors import InvocationFailed
 from golem_server.model.ids import ComponentId, WorkerId
-from golem_server.model.oplog import Category, FinishSpan, StartSpan
+from golem_server.model.oplog import FinishSpan, StartSpan
 from golem_server.model.retry_policy import CountBox, NamedRetryPolicy, Periodic
 from golem_server.model.retry_predicate import And, Compare
 from golem_server.model.types import ComponentType, FunctionType, InterfaceType, Parameter, Primitive, Value
@@ -75,17 +75,18 @@ def plain(value: Value) -> Any:
 SUM_OF_5 = plain(("ok", {"nodes": [("tuple-value", [1]), ("prim-u64", 5)]}))
 
 
+async def new_worker(folder: Path) -> HostWorker:
+    """A worker that can call one that adds and takes notes."""
+    variables = {"A": "1", "GOLEM_AGENT_ID": "x", "GOLEM_WORKER_NAME": "y"}
+    worker = await HostWorker.create(folder, INTERFACES, environment=variables)
+    called = worker.workers.called = CalledWorkers(API)
+    called.answers = {ADD: add, NOTE: note}
+    return worker
+
+
 @pytest.fixture
 def open_worker(tmp_path: Path) -> Open:
-    async def opened() -> HostWorker:
-        worker = await HostWorker.create(
-            tmp_path, INTERFACES, environment={"A": "1", "GOLEM_AGENT_ID": "x", "GOLEM_WORKER_NAME": "y"}
-        )
-        called = worker.workers.called = CalledWorkers(API)
-        called.answers = {ADD: add, NOTE: note}
-        return worker
-
-    return opened
+    return lambda: new_worker(tmp_path)
 
 
 async def connect(worker: HostWorker, target: WorkerId = TARGET) -> int:
@@ -116,39 +117,22 @@ async def keys(worker: HostWorker) -> list[str]:
 
 AT = {"seconds": START_NS // 10**9 + 60, "nanoseconds": 1}
 
-RECORDED: list[tuple[str, tuple[Any, ...], str]] = [
-    ("[method]wasm-rpc.invoke-and-await", (ADD, [u64(2), u64(3)]), "wasm-rpc::invoke_and_await"),
-    ("[method]wasm-rpc.invoke", (NOTE, [text("hi")]), "wasm-rpc::invoke"),
-    ("[method]wasm-rpc.schedule-invocation", (AT, NOTE, [text("hi")]), "wasm-rpc::schedule_invocation"),
-    ("[method]wasm-rpc.schedule-cancelable-invocation", (AT, NOTE, [text("hi")]), "wasm-rpc::schedule_invocation"),
-]
-
-
-@pytest.mark.parametrize(("name", "arguments", "record"), RECORDED, ids=lambda value: str(value)[:40])
-async def test_replay_gives_what_the_live_call_gave_without_calling(
-    open_worker: Open, name: str, arguments: tuple[Any, ...], record: str
-) -> None:
-    worker = await open_worker()
-    first = plain(await worker.call(TYPES, name, await connect(worker), *arguments))
-    calls = await worker.host_calls()
-    assert [(entry.function, entry.category) for entry in calls] == [(f"golem::rpc::{record}", Category.WRITE_REMOTE)]
-    assert plain(calls[0].request)["remote_agent_id"] == worker_id_record(TARGET)
-    called = worker.workers.called
-    seen = (len(called.runs), len(called.sent), dict(called.schedule.rows))
-    called.created.clear()
-
-    await worker.replay()
-    assert plain(await worker.call(TYPES, name, await connect(worker), *arguments)) == first
-    assert worker.context.is_live
-    assert (len(called.runs), len(called.sent), dict(called.schedule.rows)) == seen
-    assert called.created == {}
-    assert await worker.host_calls() == calls
-
 
 async def test_the_target_is_created_with_the_callers_variables(open_worker: Open) -> None:
     worker = await open_worker()
     await connect(worker)
     assert worker.workers.called.created == {TARGET: {"A": "1"}}
+
+
+async def test_the_entry_names_the_target(open_worker: Open) -> None:
+    worker = await open_worker()
+    await call(worker, await connect(worker))
+    (entry,) = await worker.host_calls()
+    assert plain(entry.request)["remote_agent_id"] == worker_id_record(TARGET)
+    worker.workers.called.created.clear()
+    await worker.replay()
+    await call(worker, await connect(worker))
+    assert worker.workers.called.created == {}
 
 
 async def test_a_repeated_call_has_the_key_of_the_first(open_worker: Open) -> None:
