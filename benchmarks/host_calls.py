@@ -1,7 +1,8 @@
 """Host calls a second, live and in replay: `python -m benchmarks.host_calls`.
 
 One guest makes the same call many times in one invocation, over PostgreSQL. A *synchronous* function is answered within
-the callback; a *byte-heavy* one hands over 32 KiB. What is counted are the entries of the function in the oplog.
+the callback; a *suspended* one waits, here for a counter that commits before it answers; a *byte-heavy* one hands over
+32 KiB. What is counted are the entries of the function in the oplog.
 
 To add a function: one more Case.
 """
@@ -27,15 +28,24 @@ from tests.guests.streaming import PIECE, STREAMING
 from tests.host.stream_peer import stream_peer
 
 STREAM_PIECES = 1_000
+RPC_CALLS = 3_000
 
 
 @asynccontextmanager
-async def _arguments(*arguments: Any) -> AsyncGenerator[Sequence[Any]]:
-    yield arguments
+async def _a_loop(_world: World, _worker: WorkerId) -> AsyncGenerator[Sequence[Any]]:
+    yield (100_000,)
 
 
 @asynccontextmanager
-async def _peer() -> AsyncGenerator[Sequence[Any]]:
+async def _a_counter(world: World, worker: WorkerId) -> AsyncGenerator[Sequence[Any]]:
+    counter = await world.component(build("counter"))
+    halves = counter.int >> 64, counter.int & (1 << 64) - 1
+    await world.call(worker, "golem:it/caller.{target}", *halves, "counter", "golem:it/counter.{add}")
+    yield (1, RPC_CALLS)
+
+
+@asynccontextmanager
+async def _peer(_world: World, _worker: WorkerId) -> AsyncGenerator[Sequence[Any]]:
     async with stream_peer(STREAM_PIECES * PIECE) as (authority, _):
         yield (authority,)
 
@@ -48,7 +58,7 @@ class Case:
     component: str | bytes
     function: str
     record: str
-    arguments: Callable[[], AbstractAsyncContextManager[Sequence[Any]]]
+    arguments: Callable[[World, WorkerId], AbstractAsyncContextManager[Sequence[Any]]]
 
 
 CASES = (
@@ -57,7 +67,14 @@ CASES = (
         build("clock-loop"),
         "golem:it/clock-loop.{run}",
         "wall_clock::now",
-        lambda: _arguments(100_000),
+        _a_loop,
+    ),
+    Case(
+        "suspended: call of another worker",
+        build("caller"),
+        "golem:it/caller.{many}",
+        "golem::rpc::wasm-rpc::invoke_and_await",
+        _a_counter,
     ),
     Case(
         "byte-heavy: read of 32 KiB of a response",
@@ -72,7 +89,7 @@ CASES = (
 async def measure(world: World, case: Case) -> None:
     """Live, then lose the instance and ask for the same answer."""
     worker = WorkerId(await world.component(case.component), "w")
-    async with case.arguments() as arguments:
+    async with case.arguments(world, worker) as arguments:
         began = time.perf_counter()
         answer = await world.call(worker, case.function, *arguments, key="k")
         live = time.perf_counter() - began

@@ -4,7 +4,8 @@ interface golem:it/caller {
     target: func(high: u64, low: u64, name: string, function: string)   whom and what the others call: the halves of the
                                                                         component's uuid, the worker, its function
     call: func(n: u64) -> u64                   the target's function with n, and waits
-    send: func(n: u64)                          the same without waiting
+    many: func(n: u64, times: u64) -> u64       the same again and again on one connection; what the last call gave
+    send: func(n: u64)                          the same as `call` without waiting
     both: func(n: u64) -> u64                   two calls with n at the same time; the sum of what they give
     later: func(n: u64, seconds: u64)           the call at a time
     never: func(n: u64, seconds: u64)           the same, and taken back at once
@@ -20,6 +21,7 @@ CALLER = Guest(
     functions={
         "target": '(param "high" u64) (param "low" u64) (param "name" string) (param "function" string)',
         "call": '(param "n" u64) (result u64)',
+        "many": '(param "n" u64) (param "times" u64) (result u64)',
         "send": '(param "n" u64)',
         "both": '(param "n" u64) (result u64)',
         "later": '(param "n" u64) (param "seconds" u64)',
@@ -71,6 +73,20 @@ CALLER = Guest(
     (local.set $result (call $number (i32.load (i32.const 20))))
     (call $wasm-rpc.drop (local.get $rpc))
     (call $free-all)
+    (local.get $result))
+
+  (func (export "many") (param $n i64) (param $times i64) (result i64) (local $rpc i32) (local $result i64)
+    (local.set $rpc (call $connect))
+    (loop $more
+      (call $parameter (local.get $n))
+      (call $wasm-rpc.invoke-and-await
+        (local.get $rpc) (i32.const 4096) (global.get $function) (i32.const 512) (i32.const 1) (i32.const 16))
+      (if (i32.load8_u (i32.const 16)) (then unreachable))
+      (local.set $result (call $number (i32.load (i32.const 20))))
+      (call $free-all)
+      (local.set $times (i64.sub (local.get $times) (i64.const 1)))
+      (br_if $more (i64.ne (local.get $times) (i64.const 0))))
+    (call $wasm-rpc.drop (local.get $rpc))
     (local.get $result))
 
   (func (export "again") (local $rpc i32)
