@@ -129,7 +129,19 @@ class WorkerCalls:
         own = await self._components.revision(caller.worker_id.component_id, caller.component_revision)
         if component.account_id != own.account_id:
             raise Forbidden(f"Component {target.component_id} belongs to another account")
-        return await self._targets.component_of(target)
+        return await self._targets.component_of(await self._canonical(target))
+
+    async def _canonical(self, target: WorkerId) -> WorkerId:
+        """The target by the name that it has: guests may spell an agent's in other ways. Raises NotFound."""
+        component = await self._components.latest(target.component_id)
+        if component.agents is None:
+            return target
+        try:
+            name = component.agents.agent(target.name).name
+        except InvalidInput:
+            # It may be an older revision's; where it is nobody's, its creation says so.
+            return target
+        return target if name == target.name else WorkerId(target.component_id, name)
 
     async def component_named(self, caller: Caller, name: str) -> WorkerComponent:
         """The component of that name in the caller's environment, at its newest revision. Raises NotFound."""
@@ -149,7 +161,7 @@ class WorkerCalls:
 
         async def ensure() -> None:
             await self._component_of(caller, target)
-            await self._targets.ensure(target, caller.creation)
+            await self._targets.ensure(await self._canonical(target), caller.creation)
 
         await self._patiently(caller, ensure)
 
@@ -158,26 +170,28 @@ class WorkerCalls:
 
         Raises InvalidWorkerRequest where a worker calls itself, and whatever ends the invocation.
         """
-        _refuse_own(caller, target)
-        return await self._patiently(
-            caller,
-            lambda: self._targets.invoke_and_await(target, invocation, caller.creation),
-            _properties("invoke-and-await", target, function),
-        )
+
+        async def work() -> Value:
+            named = await self._canonical(target)
+            _refuse_own(caller, named)
+            return await self._targets.invoke_and_await(named, invocation, caller.creation)
+
+        return await self._patiently(caller, work, _properties("invoke-and-await", target, function))
 
     async def send(self, caller: Caller, target: WorkerId, invocation: Invocation, function: str) -> None:
         """Put an invocation into the target's queue, durably. Raises as `call`."""
-        _refuse_own(caller, target)
-        await self._patiently(
-            caller,
-            lambda: self._targets.invoke(target, invocation, caller.creation),
-            _properties("invoke", target, function),
-        )
+
+        async def work() -> None:
+            named = await self._canonical(target)
+            _refuse_own(caller, named)
+            await self._targets.invoke(named, invocation, caller.creation)
+
+        await self._patiently(caller, work, _properties("invoke", target, function))
 
     async def has_answer(self, target: WorkerId, key: str) -> bool:
         """Whether a call that was sent earlier would have its answer at once."""
         try:
-            return await self._targets.has_answer(target, key)
+            return await self._targets.has_answer(await self._canonical(target), key)
         except WorkerNotFound:
             return False
         except GolemError:
@@ -186,7 +200,7 @@ class WorkerCalls:
     async def cancel(self, target: WorkerId, key: str) -> bool:
         """Take a call back that has not begun. Best effort: one that runs goes on."""
         try:
-            return await self._targets.cancel_pending(target, key)
+            return await self._targets.cancel_pending(await self._canonical(target), key)
         except GolemError:
             return False
 
@@ -199,10 +213,11 @@ class WorkerCalls:
         """
 
         async def put() -> None:
-            number = await self._targets.ensure(target, caller.creation)
+            named = await self._canonical(target)
+            number = await self._targets.ensure(named, caller.creation)
             await self._schedule.put(
                 ScheduledInvocation(
-                    id=schedule_id, due_at=due_at, worker_id=target, number=number, invocation=invocation
+                    id=schedule_id, due_at=due_at, worker_id=named, number=number, invocation=invocation
                 )
             )
 

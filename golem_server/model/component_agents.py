@@ -8,11 +8,12 @@ is an `agent-error` (reference: host-interfaces, section 5). Components of Golem
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import msgspec
 
+from golem_server.model.agent_functions import kebab_case
 from golem_server.model.agent_id_text import print_parameters
 from golem_server.model.agent_ids import (
     AgentId,
@@ -70,6 +71,7 @@ class ComponentAgents:
         self.types = {type_.name: type_ for type_ in types}
         self.takes_principal = takes_principal
         self._provisions = provisions
+        self._kebab_case = {kebab_case(name): type_ for name, type_ in self.types.items()}
         # Bound to this object, so that it goes with it.
         self.agent: Callable[[str], Agent] = lru_cache(_REMEMBERED_NAMES)(self._agent)
 
@@ -91,13 +93,14 @@ class ComponentAgents:
     def _agent(self, name: str) -> Agent:
         """The agent that a worker's name means, however it is spelt. Raises InvalidInput.
 
-        `Agent.name` is the canonical spelling.
+        `Agent.name` is the canonical spelling. Golem 1.4 wrote the type in kebab case; its guests still do.
         """
         try:
-            type_ = self.types.get(agent_type_name(name))
+            written = agent_type_name(name)
+            type_ = self.types.get(written) or self._kebab_case.get(written)
             if type_ is None:
-                raise InvalidInput(f"Agent type not found: {agent_type_name(name)[:200]}")
-            return Agent(self, type_, parse_agent_id(name, type_.constructor_schema))
+                raise InvalidInput(f"Agent type not found: {written[:200]}")
+            return Agent(self, type_, replace(parse_agent_id(name, type_.constructor_schema), type_name=type_.name))
         except InvalidInput as error:
             raise InvalidInput(f"Invalid agent id: {error.message}", code=_INVALID) from None
 

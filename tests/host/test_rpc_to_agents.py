@@ -130,3 +130,13 @@ async def test_an_agents_error_is_an_error_of_the_remote_side(tmp_path: Path) ->
     worker.workers.called.answers = {INVOKE: fail}
     result = await call(worker, await connect(worker), "catalog-agent.{remove}", text("tea"))
     assert result == ["err", ["remote-internal-error", "Invocation Failed: Invalid input: no"]]
+
+
+async def test_an_agent_is_found_by_the_name_that_golem_1_4_gives_it(tmp_path: Path) -> None:
+    worker = await new_worker(tmp_path)
+    called = worker.workers.called
+    called.answers = {INVOKE: lambda *_arguments: ("ok", ("tuple", []))}
+    rpc = await connect(worker, WorkerId(SHOP_COMPONENT, 'catalog-agent("teas")'))
+    await call(worker, rpc, "catalog-agent.{remember}", text("tea"), text("green"))
+    assert list(called.created) == [TEAS]
+    assert [target for target, _ in called.results] == [TEAS]
