@@ -23,6 +23,7 @@ from golem_server.durable.discovery import AgentDiscovery
 from golem_server.durable.executor import Executor
 from golem_server.durable.guest_facts import GuestSettings
 from golem_server.durable.host_function import HostFunctions
+from golem_server.durable.initial_files import InitialFiles
 from golem_server.durable.ports import OplogStore, WorkerComponent
 from golem_server.durable.runtime import ExecutorSettings, Runtime
 from golem_server.garbage import unhurried_collection
@@ -260,6 +261,7 @@ async def running(
                 link=link,
                 clock=clock,
                 files=data / "files",
+                initial_files=InitialFiles(data / "initial-files", components.file_contents),
                 services=services,
                 limits=limits,
                 settings=_executor_settings(settings),

@@ -26,6 +26,7 @@ from golem_server.api import (
     plugins,
     resources,
     worker_changes,
+    worker_files,
     workers,
 )
 from golem_server.api.contract import openapi_document
@@ -35,6 +36,19 @@ from golem_server.api.json_bodies import Message, Receive
 from golem_server.api.services import ApiServices
 from golem_server.model.errors import GolemError
 
+_ROUTES = (
+    health,
+    components,
+    agents,
+    workers,
+    worker_changes,
+    worker_files,
+    connect,
+    oplog,
+    plugins,
+    resources,
+    not_built,
+)
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD")
 
 
@@ -112,7 +126,7 @@ def _framework(
 
     framework = FastAPI(title="golem-server", version=__version__, lifespan=lifespan, redirect_slashes=False)
     framework.openapi = openapi_document
-    for module in (health, components, agents, workers, worker_changes, connect, oplog, plugins, resources, not_built):
+    for module in _ROUTES:
         framework.include_router(module.router)
     # Invocations come here only in order that another method than POST is told so.
     for operation in (AWAIT, FORGET):

@@ -29,8 +29,8 @@ def component_to_json(component: RegisteredComponent) -> dict[str, Any]:
         "wasmHash": component.wasm_hash,
         "env": component.environment,
         "originalEnv": component.environment,
-        "files": [],
-        "originalFiles": [],
+        "files": [file.to_json() for file in component.files],
+        "originalFiles": [file.to_json() for file in component.files],
         "installedPlugins": [],
         "metadata": metadata_to_json(
             component.type, component.binary, component.links, component.agent_types, component.provisions

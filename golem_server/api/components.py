@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from golem_server.api.agent_values import NO_FILES, NO_PLUGINS, Provision
+from golem_server.api.agent_values import NO_PLUGINS, Provision
 from golem_server.api.authentication import Caller, authenticated
+from golem_server.api.component_files import FileOption, FilesPermissions, component_changes, kept_archive
 from golem_server.api.component_json import component_to_json
 from golem_server.api.dialects import CliDialect
 from golem_server.api.json_bodies import JsonReader, empty_response, json_response
@@ -20,6 +22,8 @@ from golem_server.model.agent_provisions import GivenAgents
 from golem_server.model.dynamic_links import NO_LINKS, DynamicLinks, links_from_json
 from golem_server.model.errors import InvalidInput
 from golem_server.model.ids import ComponentId, WorkerNumber
+from golem_server.model.initial_files import FileChanges, file_path
+from golem_server.registry.file_archives import KeptFile
 
 router = APIRouter(tags=["Component"], dependencies=[Depends(authenticated)])
 
@@ -32,9 +36,9 @@ class Metadata(msgspec.Struct, rename="camel"):
     component_name: str | None = None
     current_revision: int | None = None
     env: dict[str, str] | None = None
-    file_options: dict[str, Any] | None = None
-    new_file_options: dict[str, Any] | None = None
-    removed_files: list[Any] | None = None
+    file_options: dict[str, FileOption] | None = None
+    new_file_options: dict[str, FileOption] | None = None
+    removed_files: list[str] | None = None
     dynamic_linking: dict[str, Any] | None = None
     plugins: list[Any] | None = None
     plugin_updates: list[Any] | None = None
@@ -44,18 +48,28 @@ class Metadata(msgspec.Struct, rename="camel"):
 
     def refuse_what_is_missing(self) -> None:
         """Raise InvalidInput if something is asked for that this version does not have."""
-        if self.file_options or self.new_file_options or self.removed_files:
-            raise InvalidInput(NO_FILES)
         if self.plugins or self.plugin_updates:
             raise InvalidInput(NO_PLUGINS)
         for provision in (self._provisions or {}).values():
             provision.refuse_what_is_missing()
             checked_environment(provision.env)
 
-    @property
-    def agents(self) -> GivenAgents:
-        """What it says of the component's agents."""
-        return GivenAgents(self.agent_types, self._provisions)
+    def agents(self, archive: Mapping[str, KeptFile] | None) -> GivenAgents:
+        """What it says of the component's agents, whose files are in the archive. Raises InvalidInput."""
+        provisions = self._provisions or {}
+        files = {name: provision.changes(archive or {}) for name, provision in provisions.items()}
+        return GivenAgents(self.agent_types, self._provisions, files)
+
+    def files(self, archive: Mapping[str, KeptFile] | None) -> FileChanges:
+        """What changes in the component's own files. Raises InvalidInput.
+
+        An archive whose files are given to agent types has none for the component.
+        """
+        options = {**(self.file_options or {}), **(self.new_file_options or {})}
+        if self._provisions is not None:
+            archive = {path: kept for path, kept in (archive or {}).items() if path in map(file_path, options)} or None
+        permissions = {path: option.permissions for path, option in options.items()}
+        return component_changes(archive, permissions, self.removed_files or [], replace=False)
 
     @property
     def _provisions(self) -> dict[str, Provision] | None:
@@ -75,6 +89,7 @@ class KeyValues(msgspec.Struct, rename="camel"):
 
 _metadata = msgspec.json.Decoder(Metadata)
 _key_values = msgspec.json.Decoder(KeyValues)
+_files_permissions = msgspec.json.Decoder(FilesPermissions)
 _any = msgspec.json.Decoder()
 
 
@@ -83,14 +98,15 @@ async def create_component(request: Request, environment_id: EnvironmentPath, ca
     """Upload a new component, in the contract's form or in that with a `metadata` part."""
     services = services_of(request)
     async with received_form(request, services, ("component", "componentWasm", "files")) as form:
-        _refuse_files(form)
+        _refuse_ephemeral(form)
         metadata = _metadata_of(form, services)
+        archive = await kept_archive(form, services)
         if metadata is None:
             name, wasm, environment = form.text("name"), form.file("component"), _older_environment(form, services)
-            links, agents = _older_links(form, services), GivenAgents()
+            links, agents, files = _older_links(form, services), GivenAgents(), _older_files(form, services, archive)
         else:
             name, wasm, environment = metadata.component_name, form.file("componentWasm"), metadata.env
-            links, agents = metadata.links, metadata.agents
+            links, agents, files = metadata.links, metadata.agents(archive), metadata.files(archive)
         if name is None:
             raise InvalidInput("parse multipart error: part `name` is missing")
         component = await services.components.create(
@@ -101,6 +117,7 @@ async def create_component(request: Request, environment_id: EnvironmentPath, ca
             environment=checked_environment(environment),
             links=links or NO_LINKS,
             agents=agents,
+            files=files,
             strict_name=metadata is not None,
         )
     return json_response(component_to_json(component))
@@ -131,8 +148,9 @@ async def update_component(request: Request, component: ComponentPath, caller: C
     """Add a revision; running workers keep theirs."""
     services = services_of(request)
     async with received_form(request, services, ("component", "newComponentWasm", "files", "newFiles")) as form:
-        _refuse_files(form)
+        _refuse_ephemeral(form)
         metadata = _metadata_of(form, services)
+        archive = await kept_archive(form, services)
         if metadata is not None and metadata.current_revision is None:
             raise InvalidInput("parse multipart error: `currentRevision` is missing in part `metadata`")
         updated = await services.components.update(
@@ -141,7 +159,8 @@ async def update_component(request: Request, component: ComponentPath, caller: C
             upload=form.file("component") if metadata is None else form.files.get("newComponentWasm"),
             environment=None if metadata is None or metadata.env is None else checked_environment(metadata.env),
             links=_older_links(form, services) if metadata is None else metadata.links,
-            agents=None if metadata is None else metadata.agents,
+            agents=None if metadata is None else metadata.agents(archive),
+            files=_older_files(form, services, archive) if metadata is None else metadata.files(archive),
             current_revision=None if metadata is None else metadata.current_revision,
         )
     return json_response(component_to_json(updated))
@@ -199,10 +218,7 @@ def checked_environment(environment: dict[str, str] | None) -> dict[str, str]:
     return environment or {}
 
 
-def _refuse_files(form: Form) -> None:
-    for name in ("files", "newFiles"):
-        if name in form.files:
-            raise InvalidInput(NO_FILES)
+def _refuse_ephemeral(form: Form) -> None:
     if form.text("componentType") not in (None, "Durable"):
         raise InvalidInput("Only durable components are available in this version")
 
@@ -217,10 +233,15 @@ def _metadata_of(form: Form, services: ApiServices) -> Metadata | None:
 
 
 def _older_environment(form: Form, services: ApiServices) -> dict[str, str]:
-    if form.fields.get("filesPermissions", b"").strip() not in (b"", b"{}", b"null", b'{"values":[]}'):
-        raise InvalidInput("`filesPermissions` is not available in this version")
     text = form.fields.get("env")
     return {} if text is None else _reader(services).decode(text, _key_values).key_values
+
+
+def _older_files(form: Form, services: ApiServices, archive: Mapping[str, KeptFile] | None) -> FileChanges:
+    text = form.fields.get("filesPermissions", b"").strip()
+    given = FilesPermissions() if text in (b"", b"null") else _reader(services).decode(text, _files_permissions)
+    permissions = {each.path: each.permissions for each in given.values}
+    return component_changes(archive, permissions, [], replace=archive is not None)
 
 
 def _older_links(form: Form, services: ApiServices) -> DynamicLinks | None:

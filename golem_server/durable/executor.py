@@ -13,6 +13,7 @@ import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4, uuid5
 
@@ -233,6 +234,13 @@ class Executor(WorkerServices):
                 id=schedule_id, due_at=due_at, worker_id=worker_id, number=number, invocation=invocation
             )
         )
+
+    async def visit(self, worker_id: WorkerId, work: Callable[[Path], T], creation: WorkerCreation = NOBODYS) -> T:
+        """Run `work` on a worker's folder, in a thread and between invocations.
+
+        The worker is created as by `invoke_and_await`, and loaded.
+        """
+        return await self._with_worker(worker_id, creation, lambda worker: worker.visit(work))
 
     async def cancel_pending(self, worker_id: WorkerId, key: str) -> bool:
         """Take an invocation out of the queue; False if it is not there. Raises WorkerNotFound."""

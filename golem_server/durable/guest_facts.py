@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, TypeVar
@@ -15,6 +15,7 @@ from golem_server.model.agent_provisions import ConfigPath
 from golem_server.model.component_agents import Agent
 from golem_server.model.errors import InternalBug
 from golem_server.model.ids import WorkerId
+from golem_server.model.initial_files import InitialFile
 from golem_server.model.oplog import ConfigEntry, RetryPolicy
 
 ServiceT = TypeVar("ServiceT")
@@ -62,7 +63,8 @@ class GuestFacts:
     - `agent`, `agent_config`: for an agent, what its name says and its type, and its configuration by path;
     - `clock`: the only time;
     - `resources`: what the guest's handles stand for;
-    - `files`: the worker's folder, empty at each start (replay writes it again);
+    - `files`: the worker's folder, with no more than `initial_files` at each start (replay writes it again);
+      `exchange_files` puts others in their place, once there is a folder, and `on_files_changed` are told;
     - `workers`: promises and other workers;
     - `local`: state of host modules, by a key of theirs, gone with the instance.
     """
@@ -101,6 +103,9 @@ class GuestFacts:
         self.agent_config = agent_config or {}
         self.resources = ResourceTable()
         self.local: dict[Any, Any] = {}
+        self.initial_files: tuple[InitialFile, ...] = ()
+        self.exchange_files: Callable[[Sequence[InitialFile], Sequence[InitialFile]], None] | None = None
+        self.on_files_changed: list[Callable[[], None]] = []
         self._services = services
 
     def service(self, kind: type[ServiceT]) -> ServiceT:
@@ -109,6 +114,13 @@ class GuestFacts:
         if not isinstance(found, kind):
             raise InternalBug(f"no service {kind.__name__} was given to the workers")
         return found
+
+    def files_changed(self, before: Sequence[InitialFile], after: Sequence[InitialFile]) -> None:
+        """The worker goes over to another revision, whose initial files it has from here on."""
+        if self.exchange_files is not None:
+            self.exchange_files(before, after)
+            for changed in self.on_files_changed:
+                changed()
 
     def resource_dropped(self, number: int) -> None:
         """The guest dropped the handle of a host resource (called by the wasm room)."""

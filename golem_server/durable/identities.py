@@ -1,4 +1,4 @@
-"""What a guest may see of itself, and from where on: its name, its component's revision, its environment.
+"""What a guest may see of itself, and from where on: its name, its component's revision, environment and files.
 
 An update or a fork changes these. Replay runs the history again, so it must show each part of it what that part saw
 live: the old revision up to the update, the origin's name up to the fork (reference: durability, section 8).
@@ -10,6 +10,7 @@ import sys
 from typing import NamedTuple, TypeVar
 
 from golem_server.durable.ports import ComponentSource, WorkerComponent
+from golem_server.model.initial_files import InitialFile
 from golem_server.model.oplog import Region
 from golem_server.model.status import StatusRecord
 from golem_server.model.workers import NewWorker
@@ -27,6 +28,7 @@ class Identity(NamedTuple):
     name: str
     revision: int
     environment: dict[str, str]
+    files: tuple[InitialFile, ...] = ()
 
 
 async def identities_of(
@@ -50,7 +52,8 @@ async def identities_of(
         of_type = shown.agents.provision(status.agent_type).environment if shown.agents and status.agent_type else {}
         # The worker's variables come first and win.
         environment = {**given, **shown.environment, **of_type, **given}
-        identities.append(Identity(since, name, revision, environment))
+        files = shown.initial_files(status.agent_type)
+        identities.append(Identity(since, name, revision, environment, files))
     return identities
 
 

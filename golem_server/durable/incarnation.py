@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -72,7 +73,10 @@ class Incarnation:
         Raises Trap and whatever host functions raise.
         """
         linked = await self._runtime.link(self.component)
-        await _make_folder(self.context.files)
+        context, initial = self.context, self._runtime.initial_files
+        folder, files = context.files, context.initial_files
+        await _in_thread(lambda: _fresh_folder(folder, lambda: initial.lay_down(folder, files)))
+        context.exchange_files = partial(initial.exchange, folder)
         self._instance = await Instance.create(linked, self.context, self._runtime.limits)
         self._runtime.metrics.worker_loaded()
 
@@ -292,6 +296,7 @@ async def load(
     agent = None if component.agents is None or not status.agent_type else component.agents.agent(worker.worker_id.name)
     began = runtime.clock.monotonic()
     identities = await identities_of(worker, status, component, runtime.components)
+    await runtime.initial_files.fetch(file for identity in identities for file in identity.files)
     await cursor.load()
     context = WorkerContext(
         worker_id=worker.worker_id,
@@ -353,8 +358,8 @@ def _resource_name(function: str) -> str:
     return function.rpartition("]")[2].partition(".")[0]
 
 
-async def _make_folder(folder: Path) -> None:
-    made = asyncio.ensure_future(asyncio.to_thread(_fresh_folder, folder))
+async def _in_thread(work: Callable[[], None]) -> None:
+    made = asyncio.ensure_future(asyncio.to_thread(work))
     try:
         await asyncio.shield(made)
     except asyncio.CancelledError:
@@ -363,6 +368,7 @@ async def _make_folder(folder: Path) -> None:
         raise
 
 
-def _fresh_folder(folder: Path) -> None:
+def _fresh_folder(folder: Path, fill: Callable[[], None]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    fill()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from golem_server.durable.ports import OplogStore
 from golem_server.durable.replay import fold_oplog
-from golem_server.model.errors import InvalidWorkerRequest
+from golem_server.model.errors import InvalidWorkerRequest, Unavailable
 from golem_server.model.ids import WorkerNumber
 from golem_server.model.oplog import Category, EncodedEntry, Entry, HostCall, Jump, Region, Revert, encode_entry
 from golem_server.model.status import StatusRecord, merge_region
@@ -62,6 +62,11 @@ class WorkerOplog:
     def failure(self) -> BaseException | None:
         """Why nothing can be written any more, or None."""
         return self._broken
+
+    def store_failure(self) -> Unavailable:
+        """The same as an error for those who wait."""
+        failure = self._broken
+        return failure if isinstance(failure, Unavailable) else Unavailable("The store cannot be reached")
 
     @property
     def full(self) -> bool:

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from golem_server.durable.ports import OplogStore
+from golem_server.model.errors import UnexpectedOplogEntry
 from golem_server.model.ids import WorkerNumber
-from golem_server.model.oplog import Entry, decode_entry
+from golem_server.model.oplog import Entry, InvocationFinished, decode_entry
 from golem_server.model.oplog_query import Query
 from golem_server.model.oplog_search import SearchableEntry
+from golem_server.model.types import Value
 
 MAX_OPLOG_PAGE_BYTES = 8 << 20
 """The page ends earlier where its entries are large."""
@@ -35,6 +37,15 @@ async def read_part(store: OplogStore, number: WorkerNumber, first: int, count: 
     entries = [(entry.index, decode_entry(entry.kind, entry.data)) for entry in stored]
     following = entries[-1][0] + 1 if entries else None
     return OplogPart(entries, following, last)
+
+
+async def recorded_result(store: OplogStore, number: WorkerNumber, index: int) -> Value:
+    """The result in the InvocationFinished entry at an index. Raises UnexpectedOplogEntry for another entry."""
+    (stored,) = await store.read(number, index, 1)
+    entry = decode_entry(stored.kind, stored.data)
+    if not isinstance(entry, InvocationFinished):
+        raise UnexpectedOplogEntry("InvocationFinished", type(entry).__name__)
+    return entry.result
 
 
 async def search_part(

@@ -13,6 +13,7 @@ from golem_server.model.component_agents import ComponentAgents
 from golem_server.model.dynamic_links import DynamicLinks
 from golem_server.model.function_names import FunctionResolver
 from golem_server.model.ids import AccountId, ComponentId, EnvironmentId, WorkerId, WorkerNumber
+from golem_server.model.initial_files import InitialFile
 from golem_server.model.oplog import EncodedEntry
 from golem_server.model.scheduled import ScheduledInvocation
 from golem_server.model.worker_filters import WorkerFilter
@@ -195,6 +196,10 @@ class WorkerComponent(Protocol):
 
     @property
     def fetch(self) -> Callable[[], Awaitable[bytes]]: ...
+
+    def initial_files(self, agent_type: str) -> tuple[InitialFile, ...]:
+        """The files that a worker begins with; `agent_type` is empty for one that is no agent."""
+        ...
 
 
 class ComponentSource(Protocol):

@@ -9,6 +9,7 @@ from typing import Any
 
 from golem_server.clock import Clock
 from golem_server.durable.guest_facts import GuestSettings
+from golem_server.durable.initial_files import InitialFiles
 from golem_server.durable.ports import ComponentSource, OplogStore, PromiseStore, ScheduleStore, WorkerComponent
 from golem_server.durable.virtual_functions import VirtualFunction
 from golem_server.model.trace import RandomIds
@@ -52,5 +53,6 @@ class Runtime:
     limits: Limits
     settings: ExecutorSettings
     metrics: Metrics
+    initial_files: InitialFiles
     ids: RandomIds = field(default_factory=RandomIds)
     virtual_functions: Mapping[str, VirtualFunction] = field(default_factory=dict[str, VirtualFunction])

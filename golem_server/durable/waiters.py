@@ -1,8 +1,15 @@
-"""Who waits for a worker in memory: for the result of an invocation, or for the worker to have started."""
+"""Who waits for a worker in memory: for the result of an invocation, for its start, or to look at its folder.
+
+Whoever looks at the folder does so between invocations, and the worker waits for them.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from golem_server.model.types import Value
 
@@ -22,11 +29,12 @@ class Waiters:
     def __init__(self) -> None:
         self._results: dict[str, list[asyncio.Future[Value]]] = {}
         self._starting: list[asyncio.Future[None]] = []
+        self._visits: deque[tuple[Callable[[Path], Any], asyncio.Future[Any]]] = deque()
 
     @property
     def any_for_results(self) -> bool:
-        """Whether anybody waits for a result."""
-        return bool(self._results)
+        """Whether anybody waits for a result, or to look at the folder."""
+        return bool(self._results or self._visits)
 
     @property
     def keys(self) -> list[str]:
@@ -45,6 +53,30 @@ class Waiters:
         self._starting.append(started)
         return started
 
+    def visit(self, work: Callable[[Path], Any]) -> asyncio.Future[Any]:
+        """A future of what `work` gives, which runs in a thread when the worker's turn comes."""
+        visited: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._visits.append((work, visited))
+        return visited
+
+    async def admit_visits(self, folder: Path) -> None:
+        """Let all in who want to look at the folder."""
+        while self._visits:
+            work, visited = self._visits.popleft()
+            if visited.done():
+                continue
+            try:
+                found = await asyncio.to_thread(work, folder)
+            except asyncio.CancelledError:
+                self._visits.appendleft((work, visited))
+                raise
+            except Exception as error:
+                if not visited.done():
+                    visited.set_exception(error)
+            else:
+                if not visited.done():
+                    visited.set_result(found)
+
     def publish(self, key: str, result: Value) -> None:
         """Give the result to those who wait for it."""
         for waiter in self._results.pop(key, ()):
@@ -58,8 +90,12 @@ class Waiters:
                 waiter.set_exception(error)
 
     def fail_all(self, error: BaseException) -> None:
-        """There will be no results and no start."""
+        """There will be no results and no start, and nothing to look at."""
         self.started(error)
+        while self._visits:
+            _, visited = self._visits.popleft()
+            if not visited.done():
+                visited.set_exception(error)
         for key in self.keys:
             self.fail(key, error)
 

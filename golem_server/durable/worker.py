@@ -13,13 +13,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
 
 from golem_server.durable.agents import constructor_due
 from golem_server.durable.failures import write_failure
 from golem_server.durable.incarnation import Incarnation, load
 from golem_server.durable.oplog import WorkerOplog
+from golem_server.durable.oplog_reading import recorded_result
 from golem_server.durable.ports import WorkerComponent
-from golem_server.durable.replay import History, describe
+from golem_server.durable.replay import History
 from golem_server.durable.runtime import Runtime
 from golem_server.durable.signals import GuestExit, PermanentFailure, RestartWorker, SuspendWorker
 from golem_server.durable.spans import with_trace
@@ -35,7 +39,6 @@ from golem_server.model.errors import (
     InvocationFailed,
     TooManyPending,
     Unavailable,
-    UnexpectedOplogEntry,
     WorkerCreationFailed,
     WorkerExited,
     WorkerInterrupted,
@@ -45,10 +48,8 @@ from golem_server.model.oplog import (
     Exited,
     Interrupted,
     Invocation,
-    InvocationFinished,
     PendingInvocation,
     Suspend,
-    decode_entry,
 )
 from golem_server.model.status import StatusRecord, decode_status
 from golem_server.model.types import Value
@@ -56,6 +57,8 @@ from golem_server.model.workers import StoredWorker, WorkerStatus
 from golem_server.telemetry import InvocationOutcome
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class Worker:
@@ -95,6 +98,7 @@ class Worker:
         self._stopped: asyncio.Future[StopKind | None] | None = None
         self._updates = WorkerUpdates(self.id.component_id, self.oplog, runtime.components, self._now)
         self._users = 0
+        self._folder = runtime.files / str(self.number)
 
     # --- What others see
 
@@ -144,13 +148,13 @@ class Worker:
             raise WorkerClosed
         known = self._results.get(key)
         if known is not None:
-            return await self._stored_result(known) if wait else None
+            return await recorded_result(self._runtime.store, self.number, known) if wait else None
         refuse_if_ended(self.status)
         if key in self._queued or key == self.status.current_idempotency_key:
             self._ensure_task()
             if wait:
                 return await self._result(key)
-            if key in self._queued and not self._is_pending(key):
+            if key in self._queued and not self.status.is_pending(key):
                 # Its first caller only waits in memory; this one is promised that it will run.
                 self.oplog.append(PendingInvocation(timestamp=self._now(), invocation=invocation))
             await self._commit_for_caller()
@@ -241,7 +245,7 @@ class Worker:
             if await asyncio.shield(self._stopped) is kind:
                 break
         if kind is StopKind.INTERRUPT and self.oplog.failure is not None:
-            raise self._store_failure()
+            raise self.oplog.store_failure()
 
     async def cancel_pending(self, key: str) -> bool:
         """Take an invocation out of the queue. False if it is not there (any more)."""
@@ -251,7 +255,7 @@ class Worker:
         if queued is not None:
             self._queue.remove(queued)
             self._queued.discard(key)
-        elif not self._is_pending(key):
+        elif not self.status.is_pending(key):
             return False
         self.oplog.append(CancelPendingInvocation(timestamp=self._now(), idempotency_key=key))
         await self._commit_for_caller()
@@ -263,6 +267,15 @@ class Worker:
         if not self._results_known:
             await self.start()
         return key in self._results
+
+    async def visit(self, work: Callable[[Path], T]) -> T:
+        """Run `work` on the worker's folder, in a thread and between invocations. Raises what `start` and `work` do."""
+        if self.closed:
+            raise WorkerClosed
+        refuse_if_ended(self.status)
+        visited = self._waiters.visit(work)
+        self._ensure_task()
+        return await visited
 
     def unload(self) -> None:
         """Drop the instance of an idle worker and leave memory. No entry is written: loading builds it again."""
@@ -315,6 +328,7 @@ class Worker:
             if self._incarnation is None and not await self._load():
                 return False
             while not self._updates.is_due and not self._used_up:
+                await self._waiters.admit_visits(self._folder)
                 if not self._queue:
                     return True
                 await self._execute(self._queue[0])
@@ -406,7 +420,7 @@ class Worker:
                 # It was found too late, with the call begun. The caller is wrong, not the worker.
                 self._drop_instance()
                 await self.oplog.revert(self.status.current_started_index, self._now())
-            elif self._is_pending(key):
+            elif self.status.is_pending(key):
                 self.oplog.append(CancelPendingInvocation(timestamp=self._now(), idempotency_key=key))
                 await self.oplog.commit()
             self._waiters.fail(key, error)
@@ -426,6 +440,7 @@ class Worker:
     async def _suspend(self, suspension: SuspendWorker) -> bool:
         if self.status.ephemeral:
             return await self._failed(PermanentFailure("An ephemeral agent cannot be suspended"))
+        await self._waiters.admit_visits(self._folder)
         self._drop_instance()
         # A promise may have been completed after the guest looked. Meanwhile none is: from the entry on a completion
         # marks the worker to be woken, in the same transaction.
@@ -497,7 +512,7 @@ class Worker:
             self._command_done()
             return True
         if kind is StopKind.LOST:
-            self._lose_store(self._store_failure())
+            self._lose_store(self.oplog.store_failure())
             return True
         if kind is StopKind.INTERRUPT and (was_running or self._queue):
             self.oplog.append(Interrupted(timestamp=self._now()))
@@ -518,10 +533,10 @@ class Worker:
         if kind is StopKind.RESTART:
             return
         if kind is StopKind.LOST:
-            self._lose_store(self._store_failure())
+            self._lose_store(self.oplog.store_failure())
             return
         if kind is not StopKind.DELETE and not await self._commit_or_lose():
-            raise self._store_failure()
+            raise self.oplog.store_failure()
         self._waiters.fail_all(error_for_waiters(kind))
         self._close()
 
@@ -531,10 +546,6 @@ class Worker:
         if self._stopped is not None:
             self._stopped.set_result(heeded)
             self._stopped = None
-
-    def _store_failure(self) -> Unavailable:
-        failure = self.oplog.failure
-        return failure if isinstance(failure, Unavailable) else Unavailable("The store cannot be reached")
 
     async def _commit_for_caller(self) -> None:
         try:
@@ -565,20 +576,11 @@ class Worker:
 
     # --- Small things
 
-    def _is_pending(self, key: str) -> bool:
-        """Whether the oplog has the invocation in its queue."""
-        return any(reference.idempotency_key == key for reference in self.status.pending)
-
     async def _result(self, key: str) -> Value:
         result = await self._waiters.result(key)
-        return await self._stored_result(result.index) if isinstance(result, StoredResult) else result
-
-    async def _stored_result(self, index: int) -> Value:
-        (stored,) = await self._runtime.store.read(self.number, index, 1)
-        entry = decode_entry(stored.kind, stored.data)
-        if not isinstance(entry, InvocationFinished):
-            raise UnexpectedOplogEntry("InvocationFinished", describe(entry))
-        return entry.result
+        if isinstance(result, StoredResult):
+            return await recorded_result(self._runtime.store, self.number, result.index)
+        return result
 
     def _drop_instance(self) -> None:
         if self._incarnation is not None:

@@ -94,7 +94,7 @@ class Sandbox:
     def __init__(self, root: Path, limits: FilesystemLimits) -> None:
         self._root = root
         self._limits = limits
-        self._open: dict[FileKey, int] = {}
+        self._open: dict[FileKey, set[OpenFile]] = {}
         self._open_count = 0
         self._nameless: set[FileKey] = set()
         self._listed = 0
@@ -107,6 +107,7 @@ class Sandbox:
         if sandbox is None:
             try:
                 sandbox = context.local[Sandbox] = Sandbox(context.files, _limits(context))
+                context.on_files_changed.append(sandbox.count_again)
             except OSError as error:
                 raise TransientFailure(f"the worker's folder cannot be read: {error.strerror}") from error
         return sandbox
@@ -151,6 +152,12 @@ class Sandbox:
 
     # --- What it holds
 
+    def count_again(self) -> None:
+        """The folder was changed by somebody else than the guest."""
+        nameless = sum(next(iter(self._open[key])).size for key in self._nameless)
+        named, self.names = _usage(self._root)
+        self.total_bytes = named + nameless
+
     def charge_bytes(self, delta: int) -> None:
         """The contents grow, or shrink. Raises FilesystemError when they would grow too much."""
         if delta > 0 and self.total_bytes + delta > self._limits.total_bytes:
@@ -188,16 +195,16 @@ class Sandbox:
         """Take over a descriptor of the system that was just opened."""
         key = key_of(os.fstat(number))
         self._open_count += 1
-        self._open[key] = self._open.get(key, 0) + 1
-        return OpenFile(self, number, key)
+        file = OpenFile(self, number, key)
+        self._open.setdefault(key, set()).add(file)
+        return file
 
     def close(self, file: OpenFile) -> None:
         """The last holder of an open file is done with it."""
-        left = self._open[file.key] - 1
+        left = self._open[file.key]
+        left.discard(file)
         self._open_count -= 1
-        if left:
-            self._open[file.key] = left
-        else:
+        if not left:
             del self._open[file.key]
             if file.key in self._nameless:
                 self._nameless.discard(file.key)

@@ -7,11 +7,12 @@ and wins. The JSON is that of cli-1.5, sections 3.5 and 4.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from golem_server.model.agent_types import AgentType
 from golem_server.model.errors import InvalidInput
+from golem_server.model.initial_files import NO_CHANGES, FileChanges, InitialFile
 from golem_server.model.json_encoding import compile_encoder
 from golem_server.model.json_types import Json, type_to_json
 from golem_server.model.json_values import ValueErrors, contains_handles, value_decoder
@@ -82,6 +83,7 @@ class Provision:
 
     environment: dict[str, str]
     config: dict[ConfigPath, ConfigEntry]
+    files: tuple[InitialFile, ...] = ()
 
     @classmethod
     def from_json(cls, json: Json) -> Provision:
@@ -89,7 +91,8 @@ class Provision:
         entries = [
             ConfigEntry(entry["path"], entry["value"]["typ"], entry["value"]["value"]) for entry in json["config"]
         ]
-        return cls(json["env"], {tuple(entry.path): entry for entry in entries})
+        files = tuple(map(InitialFile.from_json, json["files"]))
+        return cls(json["env"], {tuple(entry.path): entry for entry in entries}, files)
 
 
 NOTHING = Provision({}, {})
@@ -100,15 +103,24 @@ NOTHING = Provision({}, {})
 class GivenAgents:
     """What a client says of the agents of a component that it uploads; None where it says nothing.
 
-    `types` are agent types as JSON, `provisions` what their agents are to be given, by the type's name.
+    `types` are agent types as JSON, `provisions` what their agents are to be given, by the type's name, and `files`
+    what changes in their files.
     """
 
     types: list[Json] | None = None
     provisions: Mapping[str, GivenProvision] | None = None
+    files: Mapping[str, FileChanges] = field(default_factory=dict[str, FileChanges])
+
+
+NO_FILES: Mapping[str, FileChanges] = {}
+"""No type's files change."""
 
 
 def provisions_json(
-    types: Sequence[AgentType], given: Mapping[str, GivenProvision], before: Mapping[str, Json]
+    types: Sequence[AgentType],
+    given: Mapping[str, GivenProvision],
+    before: Mapping[str, Json],
+    files: Mapping[str, FileChanges] = NO_FILES,
 ) -> dict[str, Json]:
     """The provisions of a component's revision as JSON, where the revision before had those of `before`.
 
@@ -120,12 +132,13 @@ def provisions_json(
         type_ = by_name.get(name)
         if type_ is None:
             raise InvalidInput(f"The component has no agent type {name[:200]}")
-        earlier = made.get(name, {"env": {}, "config": []})
+        earlier = made.get(name, {"env": {}, "config": [], "files": []})
         config = earlier["config"]
         if wanted.config is not None:
             config = [entry_to_json(entry) for entry in config_entries(type_, wanted.config)]
         env = earlier["env"] if wanted.env is None else dict(wanted.env)
-        made[name] = {"env": env, "config": config, "plugins": [], "files": []}
+        kept = files.get(name, NO_CHANGES).applied(map(InitialFile.from_json, earlier["files"]))
+        made[name] = {"env": env, "config": config, "plugins": [], "files": [file.to_json() for file in kept]}
     return made
 
 

@@ -132,6 +132,10 @@ class StatusRecord(msgspec.Struct, omit_defaults=True):
                 return update
         return None
 
+    def is_pending(self, key: str) -> bool:
+        """Whether the invocation with this key waits in the queue."""
+        return any(reference.idempotency_key == key for reference in self.pending)
+
     @property
     def has_pending_updates(self) -> bool:
         """Whether any update is pending, also in the queue."""

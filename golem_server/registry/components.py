@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -29,6 +30,7 @@ from golem_server.model.dynamic_links import NO_LINKS, DynamicLinks
 from golem_server.model.errors import Conflict, InvalidInput, NotFound
 from golem_server.model.function_names import FunctionResolver
 from golem_server.model.ids import AccountId, ApplicationId, ComponentId, EnvironmentId, Revision
+from golem_server.model.initial_files import NO_CHANGES, FileChanges, InitialFile
 from golem_server.model.metadata import BinaryMetadata, known_exports
 from golem_server.model.registry import Component, ComponentRevision, StoredComponent
 from golem_server.model.type_codec import (
@@ -40,6 +42,7 @@ from golem_server.model.type_codec import (
 from golem_server.model.types import ComponentType
 from golem_server.registry.accounts import Accounts
 from golem_server.registry.component_names import check_component_name, component_name_error
+from golem_server.registry.file_archives import FILE_NAMESPACE, ArchiveLimits, KeptFile, keep_files
 from golem_server.registry.ports import AgentDiscovery, ComponentInspector, ComponentStore, Upload, WasmStore
 
 WASM_NAMESPACE = "components"
@@ -79,6 +82,7 @@ class RegisteredComponent:
     agents: ComponentAgents | None = field(repr=False, compare=False)
     agent_types: list[Any] = field(repr=False, compare=False)
     provisions: dict[str, Any] = field(repr=False, compare=False)
+    files: tuple[InitialFile, ...] = field(repr=False)
     fetch: Callable[[], Awaitable[bytes]] = field(repr=False, compare=False)
 
     @property
@@ -89,7 +93,14 @@ class RegisteredComponent:
     @property
     def _said_of_it(self) -> tuple[Any, ...]:
         """What its revision is besides the binary and the variables, where there is anything."""
-        return self.links, self.agent_types, self.provisions
+        return self.links, self.agent_types, self.provisions, [file.to_json() for file in self.files]
+
+    def initial_files(self, agent_type: str) -> tuple[InitialFile, ...]:
+        """The files that a worker begins with: those of the component, then those of the agent's type, which win."""
+        if not agent_type or self.agents is None:
+            return self.files
+        of_type = self.agents.provision(agent_type).files
+        return (*self.files, *of_type) if not self.files or not of_type else _merged(self.files, of_type)
 
     @cached_property
     def hash(self) -> str:
@@ -163,6 +174,7 @@ class Components:
         environment: dict[str, str] | None = None,
         links: DynamicLinks = NO_LINKS,
         agents: GivenAgents | None = None,
+        files: FileChanges = NO_CHANGES,
         strict_name: bool = False,
     ) -> RegisteredComponent:
         """Create a component at revision 0.
@@ -185,7 +197,7 @@ class Components:
             revision=Revision(0),
             wasm_hash=kept.wasm_hash,
             size_bytes=kept.size_bytes,
-            metadata=_with_links(_with_agents(kept.metadata, None, agents), links),
+            metadata=_with_files(_with_links(_with_agents(kept.metadata, None, agents), links), None, files),
             environment=environment or {},
             created_at=self._clock.now(),
             created_by=created_by,
@@ -203,6 +215,7 @@ class Components:
         environment: dict[str, str] | None = None,
         links: DynamicLinks | None = None,
         agents: GivenAgents | None = None,
+        files: FileChanges = NO_CHANGES,
         current_revision: int | None = None,
     ) -> RegisteredComponent:
         """Add a revision; what is not given stays as it is. Running workers keep theirs.
@@ -224,7 +237,9 @@ class Components:
                 revision=Revision(latest.revision + 1),
                 wasm_hash=source.wasm_hash,
                 size_bytes=source.size_bytes,
-                metadata=_with_links(metadata, _links(latest.metadata) if links is None else links),
+                metadata=_with_files(
+                    _with_links(metadata, _links(latest.metadata) if links is None else links), latest.metadata, files
+                ),
                 environment=latest.environment if environment is None else environment,
                 created_at=self._clock.now(),
                 created_by=created_by,
@@ -300,6 +315,14 @@ class Components:
         component = await self.revision(component_id, revision)
         parts = self._wasm.get_stream(WASM_NAMESPACE, component.wasm_hash)
         return WasmDownload(component.size_bytes, component.wasm_hash, parts)
+
+    async def keep_files(self, archive: Path, limits: ArchiveLimits) -> dict[str, KeptFile]:
+        """Keep the contents of an archive's files (see `registry/file_archives.py`)."""
+        return await keep_files(archive, self._wasm, limits)
+
+    def file_contents(self, content_hash: str) -> AsyncIterator[bytes]:
+        """The content of an initial file, in parts. Raises NotFound."""
+        return self._wasm.get_stream(FILE_NAMESPACE, content_hash)
 
     async def keep_binary(self, upload: Upload) -> str:
         """Keep a binary that is no component's own, and return its hash. Raises InvalidInput if it cannot be run."""
@@ -394,6 +417,7 @@ class Components:
             functions=FunctionResolver(type_),
             agent_types=metadata.get("agents", []),
             provisions=metadata.get("provisions", {}),
+            files=tuple(map(InitialFile.from_json, metadata.get("files", ()))),
             agents=component_agents(type_, metadata.get("agents", ()), metadata.get("provisions", {})),
             fetch=lambda: self._wasm.get(WASM_NAMESPACE, revision.wasm_hash),
         )
@@ -406,6 +430,17 @@ class Components:
 def _with_links(metadata: bytes, links: DynamicLinks) -> bytes:
     """A revision's encoded metadata with these links."""
     return msgspec.msgpack.encode({**msgspec.msgpack.decode(metadata), "links": links})
+
+
+def _with_files(metadata: bytes, latest: bytes | None, changes: FileChanges) -> bytes:
+    """A revision's encoded metadata with the files of the revision before, changed."""
+    before: list[Any] = [] if latest is None else msgspec.msgpack.decode(latest).get("files", [])
+    files = changes.applied(map(InitialFile.from_json, before))
+    return msgspec.msgpack.encode({**msgspec.msgpack.decode(metadata), "files": [file.to_json() for file in files]})
+
+
+def _merged(files: tuple[InitialFile, ...], others: tuple[InitialFile, ...]) -> tuple[InitialFile, ...]:
+    return tuple({file.path: file for file in (*files, *others)}.values())
 
 
 def _links(metadata: bytes) -> DynamicLinks:
@@ -423,7 +458,7 @@ def _with_agents(source: bytes, latest: bytes | None, given: GivenAgents) -> byt
         metadata["agents"] = given.types
     before: dict[str, Any] = {} if latest is None else msgspec.msgpack.decode(latest).get("provisions", {})
     types = agent_types_from_json(metadata.get("agents", []))
-    metadata["provisions"] = provisions_json(types, given.provisions or {}, before)
+    metadata["provisions"] = provisions_json(types, given.provisions or {}, before, given.files)
     return msgspec.msgpack.encode(metadata)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from pydantic import SecretStr
 
+from golem_server.quantities import Size
 from golem_server.settings import Limits, RequestLimits, Settings, WorkerLimits
 from golem_server.storage.embedded import EmbeddedPostgres
 from tests.api.server import Client, ServerThread
@@ -15,6 +16,7 @@ from tests.postgres import execute, url_of
 
 UPLOAD_LIMIT = 1 << 20
 BODY_LIMIT = 64 << 10
+DISK_LIMIT = Size(64 << 20)
 PENDING_LIMIT = 4
 
 
@@ -27,7 +29,7 @@ def server(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory)
         data_directory=tmp_path_factory.mktemp("data"),
         database_url=SecretStr(url_of(postgres.url, "api")),
         limits=Limits(
-            worker=WorkerLimits(pending_invocations=PENDING_LIMIT),
+            worker=WorkerLimits(pending_invocations=PENDING_LIMIT, disk=DISK_LIMIT),
             request=RequestLimits.model_validate({"component_upload": UPLOAD_LIMIT, "json_body": BODY_LIMIT}),
         ),
     )

@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +27,7 @@ from golem_server.clock import Clock, SystemClock
 from golem_server.durable.executor import Executor
 from golem_server.durable.guest_facts import GuestSettings
 from golem_server.durable.host_function import HostFunctions, HostInterface
+from golem_server.durable.initial_files import InitialFiles
 from golem_server.durable.ports import OplogStore, PromiseStore, ScheduleStore, WorkerComponent
 from golem_server.durable.runtime import ExecutorSettings, Runtime
 from golem_server.host.catalog import ALL, VIRTUAL_FUNCTIONS
@@ -36,6 +37,7 @@ from golem_server.model.dynamic_links import NO_LINKS, DynamicLinks
 from golem_server.model.errors import NotFound
 from golem_server.model.function_names import FunctionResolver
 from golem_server.model.ids import AccountId, ComponentId, EnvironmentId, WorkerId, WorkerNumber
+from golem_server.model.initial_files import InitialFile
 from golem_server.model.oplog import EncodedEntry, Entry, Invocation
 from golem_server.model.types import Value
 from golem_server.model.workers import NewWorker, OplogBatch, StatusColumns, StoredWorker, WorkerStatus
@@ -67,6 +69,11 @@ class Revision:
     initial_memory_bytes: int = 65536
     links: DynamicLinks = NO_LINKS
     agents: ComponentAgents | None = None
+    files: tuple[InitialFile, ...] = ()
+
+    def initial_files(self, agent_type: str) -> tuple[InitialFile, ...]:
+        """The same for all types."""
+        return self.files
 
 
 class WatchedStore:
@@ -150,6 +157,7 @@ class World:
         self._linked: dict[tuple[str, DynamicLinks], LinkedComponent] = {}
         self.names: dict[str, ComponentId] = {}
         self.clock = clock or SystemClock()
+        self.contents: dict[str, bytes] = {}
         self.runtime = Runtime(
             store=self.store,
             promises=promises,
@@ -158,6 +166,7 @@ class World:
             link=self.link,
             clock=self.clock,
             files=folder / "files",
+            initial_files=InitialFiles(folder / "initial-files", self.file_contents),
             services=services or {},
             limits=Limits(),
             settings=settings or ExecutorSettings(guest=GuestSettings()),
@@ -187,13 +196,14 @@ class World:
         name: str | None = None,
         links: DynamicLinks = NO_LINKS,
         agents: ComponentAgents | None = None,
+        files: tuple[InitialFile, ...] = (),
     ) -> ComponentId:
-        """Add a component, from text or binary."""
+        """Add a component, from text or binary. The contents of files are in `contents`."""
         component_id = component_id or ComponentId(uuid4())
         self._revisions[component_id] = []
         if name is not None:
             self.names[name] = component_id
-        await self.update(component_id, text, environment, links, agents)
+        await self.update(component_id, text, environment, links, agents, files)
         return component_id
 
     async def update(
@@ -203,6 +213,7 @@ class World:
         environment: dict[str, str] | None = None,
         links: DynamicLinks = NO_LINKS,
         agents: ComponentAgents | None = None,
+        files: tuple[InitialFile, ...] = (),
     ) -> None:
         """Add a revision of a component."""
         wasm = bytes(wat2wasm(text)) if isinstance(text, str) else text
@@ -224,8 +235,13 @@ class World:
                 fetch=fetch,
                 links=links,
                 agents=agents,
+                files=files,
             )
         )
+
+    async def file_contents(self, content_hash: str) -> AsyncIterator[bytes]:
+        """The content of an initial file."""
+        yield self.contents[content_hash]
 
     async def link(self, component: WorkerComponent) -> LinkedComponent:
         """The component, compiled and linked, once."""

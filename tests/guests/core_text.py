@@ -104,3 +104,20 @@ POST = """
     (call $future-trailers.drop (call $incoming-body.finish (local.get $body))))
 """
 """Outgoing HTTP, with `WRITING`."""
+
+ROOT = """
+  ;; The first preopened directory; the others are dropped. An entry: handle, path address, path length.
+  (func $root (result i32) (local $entry i32) (local $end i32) (local $root i32)
+    (call $preopens.get-directories (i32.const 16))
+    (local.set $entry (i32.load (i32.const 16)))
+    (local.set $end (i32.add (local.get $entry) (i32.mul (i32.load (i32.const 20)) (i32.const 12))))
+    (local.set $root (i32.load (local.get $entry)))
+    (loop $next
+      (local.set $entry (i32.add (local.get $entry) (i32.const 12)))
+      (if (i32.lt_u (local.get $entry) (local.get $end))
+        (then
+          (call $descriptor.drop (i32.load (local.get $entry)))
+          (br $next))))
+    (local.get $root))
+"""
+"""The worker's folder: `$root` gives its descriptor, which the caller drops."""

@@ -15,7 +15,7 @@ traps.
 """
 
 from tests.guests.component_text import Guest
-from tests.guests.core_text import POST, WRITING
+from tests.guests.core_text import POST, ROOT, WRITING
 
 CRASH = Guest(
     interface="golem:it/crash",
@@ -30,6 +30,7 @@ CRASH = Guest(
     },
     core=WRITING
     + POST
+    + ROOT
     + """
   ;; 16 results, 96 list of one pollable, 256 outcome, 512 line, 1024 constants
   (data (i32.const 1040) "log.txt")
@@ -96,19 +97,5 @@ CRASH = Guest(
     (call $write-and-drop (i32.load (i32.const 20)) (local.get $at) (local.get $length))
     (call $descriptor.drop (local.get $file))
     (call $descriptor.drop (local.get $root)))
-
-  ;; The first preopened directory; the others are dropped. An entry: handle, path address, path length.
-  (func $root (result i32) (local $entry i32) (local $end i32) (local $root i32)
-    (call $preopens.get-directories (i32.const 16))
-    (local.set $entry (i32.load (i32.const 16)))
-    (local.set $end (i32.add (local.get $entry) (i32.mul (i32.load (i32.const 20)) (i32.const 12))))
-    (local.set $root (i32.load (local.get $entry)))
-    (loop $next
-      (local.set $entry (i32.add (local.get $entry) (i32.const 12)))
-      (if (i32.lt_u (local.get $entry) (local.get $end))
-        (then
-          (call $descriptor.drop (i32.load (local.get $entry)))
-          (br $next))))
-    (local.get $root))
 """,
 )

@@ -20,6 +20,7 @@ from golem_server.model.dynamic_links import NO_LINKS, DynamicLinks
 from golem_server.model.errors import NotFound, TooManyPending, WorkerNotFound
 from golem_server.model.function_names import FunctionResolver
 from golem_server.model.ids import AccountId, ComponentId, EnvironmentId, WorkerId, WorkerNumber
+from golem_server.model.initial_files import InitialFile
 from golem_server.model.oplog import Invocation
 from golem_server.model.scheduled import ScheduledInvocation
 from golem_server.model.types import ComponentType, Value
@@ -51,6 +52,10 @@ class CalledComponent:
     environment: dict[str, str] = field(default_factory=dict[str, str])
     links: DynamicLinks = NO_LINKS
     agents: ComponentAgents | None = None
+
+    def initial_files(self, agent_type: str) -> tuple[InitialFile, ...]:
+        """None."""
+        return ()
 
     @property
     def fetch(self) -> Callable[[], Awaitable[bytes]]:
