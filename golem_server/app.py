@@ -24,6 +24,7 @@ from golem_server.durable.executor import Executor
 from golem_server.durable.guest_facts import GuestSettings
 from golem_server.durable.host_function import HostFunctions
 from golem_server.durable.initial_files import InitialFiles
+from golem_server.durable.plugin_delivery import DeliverySettings
 from golem_server.durable.ports import OplogStore, WorkerComponent
 from golem_server.durable.runtime import ExecutorSettings, Runtime
 from golem_server.garbage import unhurried_collection
@@ -33,9 +34,11 @@ from golem_server.host.generated_clients import ClientFunctions
 from golem_server.host.guest_stores import GuestStores
 from golem_server.host.http_client import HttpClient, HttpSettings
 from golem_server.host.network_policy import NetworkPolicy
+from golem_server.host.oplog_processor_calls import OplogProcessorCaller
 from golem_server.host.quota_ledger import QuotaLedger
 from golem_server.host.rdbms_database import Databases, RdbmsSettings
 from golem_server.host.rdbms_drivers import drivers
+from golem_server.host.transformer_client import HttpTransformerClient
 from golem_server.host.websocket_client import WebsocketClient, WebsocketSettings
 from golem_server.model.oplog import RetryPolicy
 from golem_server.registry.accounts import (
@@ -53,6 +56,7 @@ from golem_server.serving import RequestEdge, listen, serve_application
 from golem_server.settings import Settings
 from golem_server.storage.blob_store import PostgresBlobStore
 from golem_server.storage.database import Database
+from golem_server.storage.delivery_store import PostgresDeliveryStore
 from golem_server.storage.embedded import EmbeddedPostgres, running_url
 from golem_server.storage.key_value_store import PostgresKeyValueStore
 from golem_server.storage.migrate import migrate as migrate_database
@@ -249,7 +253,15 @@ async def running(
             services=services,
             seconds=settings.executor.discovery_timeout.total_seconds(),
         )
-        components = Components(registry, accounts, blobs, ComponentReader(code), clock, discovery=discovery)
+        components = Components(
+            registry,
+            accounts,
+            blobs,
+            ComponentReader(code),
+            clock,
+            discovery=discovery,
+            transformer_client=HttpTransformerClient(policy, 2 * settings.limits.request.component_upload),
+        )
         directory = AgentDirectory(components, accounts, clock)
         services[ComponentDirectory] = ComponentDirectory(directory)
         executor = Executor(
@@ -261,6 +273,8 @@ async def running(
                 link=link,
                 clock=clock,
                 files=data / "files",
+                deliveries=PostgresDeliveryStore(database),
+                processor_caller=OplogProcessorCaller(),
                 initial_files=InitialFiles(data / "initial-files", components.file_contents),
                 services=services,
                 limits=limits,
@@ -307,6 +321,9 @@ def _executor_settings(settings: Settings) -> ExecutorSettings:
         memory_budget=executor.memory_budget,
         max_pending_invocations=settings.limits.worker.pending_invocations,
         scheduler_interval=executor.scheduler_tick.total_seconds(),
+        delivery=DeliverySettings(
+            batch_delay=executor.plugin_batch_delay.total_seconds(), batch_entries=executor.plugin_batch_entries
+        ),
         guest=GuestSettings(
             suspend_after=executor.suspend_after.total_seconds(),
             retry_policy=RetryPolicy(

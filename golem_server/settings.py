@@ -193,6 +193,10 @@ class ExecutorSettings(SettingsGroup):
     """How long a component that is uploaded may take to tell its agent types."""
     compile_threads: PositiveInt = 1
     """Components that are compiled at a time; each compilation uses all processors by itself."""
+    plugin_batch_delay: Duration = timedelta(milliseconds=200)
+    """How long oplog entries wait for others before an oplog processor is told."""
+    plugin_batch_entries: PositiveInt = 1_000
+    """Oplog entries that an oplog processor is told at a time."""
     retry: RetryPolicy = RetryPolicy()
 
 

@@ -27,6 +27,7 @@ from golem_server.api import (
     resources,
     worker_changes,
     worker_files,
+    worker_plugins,
     workers,
 )
 from golem_server.api.contract import openapi_document
@@ -43,6 +44,7 @@ _ROUTES = (
     workers,
     worker_changes,
     worker_files,
+    worker_plugins,
     connect,
     oplog,
     plugins,

@@ -28,10 +28,10 @@ def component_to_json(component: RegisteredComponent) -> dict[str, Any]:
         "hash": component.hash,
         "wasmHash": component.wasm_hash,
         "env": component.environment,
-        "originalEnv": component.environment,
+        "originalEnv": component.given_environment,
         "files": [file.to_json() for file in component.files],
-        "originalFiles": [file.to_json() for file in component.files],
-        "installedPlugins": [],
+        "originalFiles": [file.to_json() for file in component.given_files],
+        "installedPlugins": [plugin.to_json() for plugin in component.plugins],
         "metadata": metadata_to_json(
             component.type, component.binary, component.links, component.agent_types, component.provisions
         ),

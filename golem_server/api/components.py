@@ -9,10 +9,11 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from golem_server.api.agent_values import NO_PLUGINS, Provision
+from golem_server.api.agent_values import Provision
 from golem_server.api.authentication import Caller, authenticated
 from golem_server.api.component_files import FileOption, FilesPermissions, component_changes, kept_archive
 from golem_server.api.component_json import component_to_json
+from golem_server.api.component_plugins import PluginInstallation, PluginUpdate, installed_plugins
 from golem_server.api.dialects import CliDialect
 from golem_server.api.json_bodies import JsonReader, empty_response, json_response
 from golem_server.api.paths import ComponentNamePath, ComponentPath, EnvironmentPath, RevisionPath
@@ -21,8 +22,10 @@ from golem_server.api.uploads import Form, received_form
 from golem_server.model.agent_provisions import GivenAgents
 from golem_server.model.dynamic_links import NO_LINKS, DynamicLinks, links_from_json
 from golem_server.model.errors import InvalidInput
-from golem_server.model.ids import ComponentId, WorkerNumber
+from golem_server.model.ids import ComponentId, EnvironmentId, WorkerNumber
 from golem_server.model.initial_files import FileChanges, file_path
+from golem_server.model.plugins import InstalledPlugin
+from golem_server.registry.components import RegisteredComponent
 from golem_server.registry.file_archives import KeptFile
 
 router = APIRouter(tags=["Component"], dependencies=[Depends(authenticated)])
@@ -40,25 +43,42 @@ class Metadata(msgspec.Struct, rename="camel"):
     new_file_options: dict[str, FileOption] | None = None
     removed_files: list[str] | None = None
     dynamic_linking: dict[str, Any] | None = None
-    plugins: list[Any] | None = None
-    plugin_updates: list[Any] | None = None
+    plugins: list[PluginInstallation] | None = None
+    plugin_updates: list[PluginUpdate] | None = None
     agent_types: list[Any] | None = None
     agent_type_provision_configs: dict[str, Provision] | None = None
     agent_type_provision_config_updates: dict[str, Provision] | None = None
 
-    def refuse_what_is_missing(self) -> None:
-        """Raise InvalidInput if something is asked for that this version does not have."""
-        if self.plugins or self.plugin_updates:
-            raise InvalidInput(NO_PLUGINS)
+    def check(self) -> None:
+        """Raise InvalidInput for variables that no worker can be given."""
         for provision in (self._provisions or {}).values():
-            provision.refuse_what_is_missing()
             checked_environment(provision.env)
 
-    def agents(self, archive: Mapping[str, KeptFile] | None) -> GivenAgents:
-        """What it says of the component's agents, whose files are in the archive. Raises InvalidInput."""
+    async def agents(
+        self,
+        services: ApiServices,
+        environment_id: EnvironmentId,
+        archive: Mapping[str, KeptFile] | None,
+        before: RegisteredComponent | None = None,
+    ) -> GivenAgents:
+        """What it says of the component's agents, whose files are in the archive. Raises InvalidInput and Conflict."""
         provisions = self._provisions or {}
         files = {name: provision.changes(archive or {}) for name, provision in provisions.items()}
-        return GivenAgents(self.agent_types, self._provisions, files)
+        plugins: dict[str, list[InstalledPlugin]] = {}
+        for name, provision in provisions.items():
+            earlier = () if before is None or before.agents is None else before.agents.provision(name).plugins
+            component_id = None if before is None else before.component_id
+            wanted = await installed_plugins(
+                services,
+                environment_id,
+                component_id,
+                earlier,
+                provision.plugin_installations,
+                provision.plugin_updates,
+            )
+            if wanted is not None:
+                plugins[name] = wanted
+        return GivenAgents(self.agent_types, self._provisions, files, plugins)
 
     def files(self, archive: Mapping[str, KeptFile] | None) -> FileChanges:
         """What changes in the component's own files. Raises InvalidInput.
@@ -104,9 +124,14 @@ async def create_component(request: Request, environment_id: EnvironmentPath, ca
         if metadata is None:
             name, wasm, environment = form.text("name"), form.file("component"), _older_environment(form, services)
             links, agents, files = _older_links(form, services), GivenAgents(), _older_files(form, services, archive)
+            plugins = None
         else:
             name, wasm, environment = metadata.component_name, form.file("componentWasm"), metadata.env
-            links, agents, files = metadata.links, metadata.agents(archive), metadata.files(archive)
+            links, files = metadata.links, metadata.files(archive)
+            agents = await metadata.agents(services, environment_id, archive)
+            plugins = await installed_plugins(
+                services, environment_id, None, (), metadata.plugins, metadata.plugin_updates
+            )
         if name is None:
             raise InvalidInput("parse multipart error: part `name` is missing")
         component = await services.components.create(
@@ -118,6 +143,7 @@ async def create_component(request: Request, environment_id: EnvironmentPath, ca
             links=links or NO_LINKS,
             agents=agents,
             files=files,
+            plugins=plugins or (),
             strict_name=metadata is not None,
         )
     return json_response(component_to_json(component))
@@ -153,13 +179,25 @@ async def update_component(request: Request, component: ComponentPath, caller: C
         archive = await kept_archive(form, services)
         if metadata is not None and metadata.current_revision is None:
             raise InvalidInput("parse multipart error: `currentRevision` is missing in part `metadata`")
+        agents, plugins, environment_id = None, None, component.environment_id
+        if metadata is not None:
+            agents = await metadata.agents(services, environment_id, archive, component)
+            plugins = await installed_plugins(
+                services,
+                environment_id,
+                component.component_id,
+                component.plugins,
+                metadata.plugins,
+                metadata.plugin_updates,
+            )
         updated = await services.components.update(
             component.component_id,
             caller.account_id,
             upload=form.file("component") if metadata is None else form.files.get("newComponentWasm"),
             environment=None if metadata is None or metadata.env is None else checked_environment(metadata.env),
             links=_older_links(form, services) if metadata is None else metadata.links,
-            agents=None if metadata is None else metadata.agents(archive),
+            agents=agents,
+            plugins=plugins,
             files=_older_files(form, services, archive) if metadata is None else metadata.files(archive),
             current_revision=None if metadata is None else metadata.current_revision,
         )
@@ -228,7 +266,7 @@ def _metadata_of(form: Form, services: ApiServices) -> Metadata | None:
     if text is None:
         return None
     metadata = _reader(services).decode(text, _metadata)
-    metadata.refuse_what_is_missing()
+    metadata.check()
     return metadata
 
 

@@ -10,11 +10,7 @@ from fastapi import APIRouter, Depends, Response
 from golem_server.api.authentication import authenticated
 from golem_server.api.errors import NotBuilt
 
-_WORKER = "/v1/components/{component_id}/workers/{agent_name}"
-
 _OPERATIONS = (
-    ("POST", f"{_WORKER}/activate-plugin", "Activating plugins"),
-    ("POST", f"{_WORKER}/deactivate-plugin", "Deactivating plugins"),
     ("GET", "/v1/api/definitions", "Defining HTTP APIs"),
     ("POST", "/v1/api/definitions", "Defining HTTP APIs"),
     ("GET", "/v1/api/definitions/{id}/{version}", "Defining HTTP APIs"),

@@ -16,7 +16,8 @@ from golem_server.api.oplog_json import OplogJson
 from golem_server.api.paths import WorkerPath
 from golem_server.api.services import services_of
 from golem_server.api.workers import MAX_INT64
-from golem_server.durable.executor import MAX_OPLOG_PAGE, Executor
+from golem_server.durable.executor import Executor
+from golem_server.durable.oplog_reading import MAX_OPLOG_PAGE
 from golem_server.model.errors import InvalidInput
 from golem_server.model.ids import WorkerId
 from golem_server.model.oplog import Entry, Invocation, InvocationFinished, InvocationStarted

@@ -62,7 +62,7 @@ def worker_to_json(stored: StoredWorker) -> dict[str, Any]:
         "componentSize": status.component_size,
         "totalLinearMemorySize": status.memory_bytes,
         **_resources(status),
-        "activePlugins": [],
+        "activePlugins": [str(plugin.grant_id) for plugin in status.active_plugins],
         "skippedRegions": [region_to_json(region) for region in status.replay_skips],
         "deletedRegions": [region_to_json(region) for region in status.deleted_regions],
     }

@@ -15,11 +15,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
-from uuid import uuid4, uuid5
+from uuid import uuid5
 
+from golem_server.durable.creation import first_entry
 from golem_server.durable.events import WorkerEvents
 from golem_server.durable.operations import Doors, Operations
-from golem_server.durable.oplog_reading import OplogPart, read_part, search_part
+from golem_server.durable.oplog_reading import OplogPart, read_oplog
+from golem_server.durable.plugin_delivery import PluginDelivery
 from golem_server.durable.ports import WorkerComponent
 from golem_server.durable.promises import Promises
 from golem_server.durable.rpc import WorkerCalls
@@ -32,7 +34,6 @@ from golem_server.durable.worker import Worker
 from golem_server.durable.worker_services import WorkerServices
 from golem_server.model.errors import (
     GolemError,
-    InvalidInput,
     InvalidWorkerRequest,
     NotFound,
     OplogFenced,
@@ -42,19 +43,16 @@ from golem_server.model.errors import (
 )
 from golem_server.model.function_names import ResolvedFunction
 from golem_server.model.ids import ComponentId, PromiseId, WorkerId, WorkerNumber
-from golem_server.model.oplog import Create, HostCall, Invocation, NoOp, decode_entry, encode_entry
+from golem_server.model.oplog import HostCall, Invocation, NoOp, decode_entry, encode_entry
 from golem_server.model.oplog_query import Query
 from golem_server.model.scheduled import ScheduledInvocation
 from golem_server.model.status import StatusRecord, decode_status
 from golem_server.model.types import Value
-from golem_server.model.workers import NewWorker, StoredWorker, WorkerCreation, WorkerStatus
+from golem_server.model.workers import StoredWorker, WorkerCreation, WorkerStatus
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-MAX_OPLOG_PAGE = 100
-"""Entries in one page of an oplog (reference: durability, section 2)."""
 
 CREATE_PROMISE = "golem::api::create_promise"
 """The recorded name of the call that creates a promise; guests of 1.2.5 have a NoOp entry in its place."""
@@ -86,7 +84,9 @@ class Executor(WorkerServices):
         self._background: set[asyncio.Task[None]] = set()
         self._lost: dict[WorkerId, None] = {}
         self._stopping = False
-        self._operations = Operations(runtime, Doors(self._workers.get, self._load, self._locked, self._in_background))
+        self._plugins = _plugin_delivery(runtime, self)
+        doors = Doors(self._workers.get, self._load, self._locked, self._in_background)
+        self._operations = Operations(runtime, self._plugins, doors)
 
     # --- Life
 
@@ -94,6 +94,8 @@ class Executor(WorkerServices):
         """Begin to wake suspended workers and, in the background, recover those that were at work."""
         self._in_background(self._scheduler.run())
         self._in_background(self._recover())
+        if self._plugins is not None:
+            self._in_background(self._plugins.recover())
 
     async def stop(self, grace_seconds: float) -> None:
         """Let running invocations finish for a while, then leave the rest to recovery. Nothing acknowledged is lost."""
@@ -104,6 +106,8 @@ class Executor(WorkerServices):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._schedule.stop()
+        if self._plugins is not None:
+            await self._plugins.stop()
         busy = [worker.idle() for worker in self._workers.values() if worker.is_busy]
         if busy:
             await asyncio.wait([asyncio.ensure_future(idle) for idle in busy], timeout=grace_seconds)
@@ -216,6 +220,10 @@ class Executor(WorkerServices):
                 pass
         return await self._with_worker(worker_id, creation, lambda worker: worker.invoke(invocation, wait=True))
 
+    async def invoke_processor(self, worker_id: WorkerId, revision: int, invocation: Invocation) -> Value:
+        """Call the worker of an oplog processor, which is created at this revision if there is none."""
+        return await self.invoke_and_await(worker_id, invocation, WorkerCreation(revision=revision))
+
     async def invoke(self, worker_id: WorkerId, invocation: Invocation, creation: WorkerCreation = NOBODYS) -> None:
         """Queue an invocation durably. The worker is created as by `invoke_and_await`."""
         await self._with_worker(worker_id, creation, lambda worker: worker.invoke(invocation, wait=False))
@@ -298,14 +306,7 @@ class Executor(WorkerServices):
 
         Raises WorkerNotFound.
         """
-        stored = await self._runtime.store.find_worker(worker_id)
-        if stored is None:
-            raise WorkerNotFound(worker_id)
-        store, end = self._runtime.store, stored.columns.last_index if last is None else last
-        first, count = max(first, 1), min(count, MAX_OPLOG_PAGE)
-        if query is None:
-            return await read_part(store, stored.number, first, count, end)
-        return await search_part(store, stored.number, first, count, end, query)
+        return await read_oplog(self._runtime.store, worker_id, first, count, query, last)
 
     @property
     def events(self) -> WorkerEvents:
@@ -461,51 +462,26 @@ class Executor(WorkerServices):
             return self._adopt(stored, await self._runtime.components.revision(worker_id.component_id, revision))
 
     async def _create(self, worker_id: WorkerId, creation: WorkerCreation) -> tuple[StoredWorker, WorkerComponent]:
-        component = await self._runtime.components.latest(worker_id.component_id)
-        agent = None if component.agents is None else component.agents.agent(worker_id.name)
-        if agent is not None and agent.name != worker_id.name:
-            raise InvalidInput(f"Invalid agent id: {worker_id.name[:200]} is written {agent.name}")
+        components, component_id = self._runtime.components, worker_id.component_id
+        if creation.revision is None:
+            component = await components.latest(component_id)
+        else:
+            component = await components.revision(component_id, creation.revision)
         now = self._runtime.clock.now_ns() // 1_000_000
-        entry = Create(
-            timestamp=now,
-            component_id=worker_id.component_id,
-            name=worker_id.name,
-            component_revision=component.revision,
-            environment_id=component.environment_id,
-            created_by=component.created_by,
-            instance_id=uuid4(),
-            arguments=creation.arguments,
-            environment=creation.environment,
-            config=creation.config,
-            parent=creation.parent,
-            component_size=component.size_bytes,
-            initial_memory_bytes=component.initial_memory_bytes,
-            agent_type="" if agent is None else agent.type.name,
-            ephemeral=agent is not None and agent.is_ephemeral,
-            agent_config=creation.agent_config,
-            principal=None if agent is None else creation.principal,
-        )
+        entry, worker = first_entry(worker_id, component, creation, now)
         record = StatusRecord()
         record.apply(1, entry)
-        worker = NewWorker(
-            worker_id=worker_id,
-            environment_id=component.environment_id,
-            created_by=component.created_by,
-            created_at=now,
-            arguments=entry.arguments,
-            environment=entry.environment,
-            config=entry.config,
-            agent_config=entry.agent_config,
-            principal=entry.principal,
-        )
         columns = record.columns(None)
         number = await self._runtime.store.create_worker(worker, encode_entry(entry), columns)
+        if self._plugins is not None and record.active_plugins:
+            await self._plugins.changed(number, record, component)
         self._events.created(worker_id)
         return StoredWorker(number=number, worker=worker, columns=columns), component
 
     def _adopt(self, stored: StoredWorker, component: WorkerComponent) -> Worker:
         worker = Worker(stored, component, self._runtime, self, self)
-        worker.oplog.on_committed = partial(self._events.committed, worker.id)
+        told = partial(self._events.committed, worker.id)
+        worker.oplog.on_committed = told if self._plugins is None else self._plugins.watching(worker, told)
         self._workers[worker.id] = worker
         return worker
 
@@ -592,3 +568,10 @@ class _Lock:
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
         self.users = 0
+
+
+def _plugin_delivery(runtime: Runtime, workers: Executor) -> PluginDelivery | None:
+    deliveries, caller, settings = runtime.deliveries, runtime.processor_caller, runtime.settings.delivery
+    if deliveries is None or caller is None:
+        return None
+    return PluginDelivery(runtime.store, deliveries, runtime.components, caller, workers, settings, runtime.metrics)

@@ -9,8 +9,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from uuid import UUID
 
 from golem_server.durable import forking, reverting
+from golem_server.durable.plugin_delivery import PluginDelivery
 from golem_server.durable.replay import OF_INVOCATIONS, History, entries_up_to
 from golem_server.durable.reverting import RevertTarget
 from golem_server.durable.runtime import Runtime
@@ -19,7 +21,7 @@ from golem_server.durable.worker import Worker
 from golem_server.model.errors import InvalidInput, InvalidWorkerRequest, NotFound, WorkerAlreadyExists, WorkerNotFound
 from golem_server.model.function_names import ResolvedFunction
 from golem_server.model.ids import ComponentId, WorkerId, WorkerNumber
-from golem_server.model.oplog import Entry, decode_entry
+from golem_server.model.oplog import ActivatePlugin, DeactivatePlugin, Entry, decode_entry
 from golem_server.model.status import StatusRecord, decode_status, in_regions
 from golem_server.model.worker_filters import WorkerFilter
 from golem_server.model.workers import StoredWorker, WorkerStatus
@@ -42,8 +44,9 @@ class Doors:
 class Operations:
     """The operations. Each raises WorkerNotFound where there is no such worker."""
 
-    def __init__(self, runtime: Runtime, doors: Doors) -> None:
+    def __init__(self, runtime: Runtime, plugins: PluginDelivery | None, doors: Doors) -> None:
         self._runtime = runtime
+        self._plugins = plugins
         self._doors = doors
 
     async def update(self, worker_id: WorkerId, target: int, *, automatic: bool, wake: bool = True) -> None:
@@ -57,6 +60,29 @@ class Operations:
                 return await worker.update(target, automatic=automatic, wake=wake)
             except WorkerClosed:
                 continue
+
+    async def set_plugin(self, worker_id: WorkerId, plugin: UUID | int, *, active: bool) -> None:
+        """Activate or deactivate a plugin, named by its installation or its priority; durable on return.
+
+        Nothing happens where it is so already. Raises InvalidWorkerRequest for what is not installed in the revision
+        that the worker runs, and for a plugin that is told no oplogs.
+        """
+        while True:
+            worker = await self._doors.load(worker_id)
+            if not worker.closed:
+                break
+        status = worker.status
+        installed = worker.component.installed_plugins(status.agent_type)
+        found = next((each for each in installed if plugin in (each.grant_id, each.priority)), None)
+        if found is None:
+            raise InvalidWorkerRequest("Plugin installation does not belong to this worker's component")
+        if found.processor is None or self._plugins is None:
+            raise InvalidWorkerRequest(f"Plugin {found.name} is no oplog processor, and needs no activation")
+        if status.has_plugin(found.grant_id) is not active:
+            entry = (ActivatePlugin if active else DeactivatePlugin)(timestamp=self._now(), plugin=found.grant_id)
+            worker.oplog.append(entry)
+            await worker.oplog.commit()
+            await self._plugins.changed(worker.number, status, worker.component)
 
     async def function_of(self, worker_id: WorkerId, function: str) -> ResolvedFunction:
         """The exported function that an invocation means which is queued now: pending updates come before it.

@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from golem_server.durable.ports import OplogStore
-from golem_server.model.errors import UnexpectedOplogEntry
-from golem_server.model.ids import WorkerNumber
+from golem_server.model.errors import UnexpectedOplogEntry, WorkerNotFound
+from golem_server.model.ids import WorkerId, WorkerNumber
 from golem_server.model.oplog import Entry, InvocationFinished, decode_entry
 from golem_server.model.oplog_query import Query
 from golem_server.model.oplog_search import SearchableEntry
 from golem_server.model.types import Value
+
+MAX_OPLOG_PAGE = 100
+"""Entries in one page of an oplog (reference: durability, section 2)."""
 
 MAX_OPLOG_PAGE_BYTES = 8 << 20
 """The page ends earlier where its entries are large."""
@@ -29,6 +32,20 @@ class OplogPart:
     entries: Sequence[tuple[int, Entry]]
     next: int | None
     last_index: int
+
+
+async def read_oplog(
+    store: OplogStore, worker_id: WorkerId, first: int, count: int, query: Query | None, last: int | None
+) -> OplogPart:
+    """Entries from index `first` on that match the query, at most 100, none behind `last`. Raises WorkerNotFound."""
+    stored = await store.find_worker(worker_id)
+    if stored is None:
+        raise WorkerNotFound(worker_id)
+    end = stored.columns.last_index if last is None else last
+    first, count = max(first, 1), min(count, MAX_OPLOG_PAGE)
+    if query is None:
+        return await read_part(store, stored.number, first, count, end)
+    return await search_part(store, stored.number, first, count, end, query)
 
 
 async def read_part(store: OplogStore, number: WorkerNumber, first: int, count: int, last: int) -> OplogPart:

@@ -10,11 +10,13 @@ from typing import Protocol
 from uuid import UUID
 
 from golem_server.model.component_agents import ComponentAgents
+from golem_server.model.deliveries import Delivery, DueDelivery
 from golem_server.model.dynamic_links import DynamicLinks
 from golem_server.model.function_names import FunctionResolver
 from golem_server.model.ids import AccountId, ComponentId, EnvironmentId, WorkerId, WorkerNumber
 from golem_server.model.initial_files import InitialFile
 from golem_server.model.oplog import EncodedEntry
+from golem_server.model.plugins import InstalledPlugin
 from golem_server.model.scheduled import ScheduledInvocation
 from golem_server.model.worker_filters import WorkerFilter
 from golem_server.model.workers import NewWorker, OplogBatch, StatusColumns, StoredEntry, StoredWorker, WorkerPage
@@ -111,6 +113,40 @@ class PromiseStore(Protocol):
         ...
 
 
+class DeliveryStore(Protocol):
+    """How far oplog processors have been told the oplogs of workers. All methods raise Unavailable.
+
+    What is kept of a worker goes with it.
+    """
+
+    async def begin(self, number: WorkerNumber, delivery: Delivery) -> None:
+        """Deliver what comes behind `delivery.confirmed`, if that has not begun."""
+        ...
+
+    async def end(self, number: WorkerNumber, plugin: UUID, until: int) -> None:
+        """Deliver nothing behind this index."""
+        ...
+
+    async def sending(self, number: WorkerNumber, plugin: UUID, up_to: int) -> tuple[int, int] | None:
+        """Note that the next batch ends at `up_to`, unless one is under way, which must be sent again as it was.
+
+        What is confirmed, and where the batch ends; None where nothing is delivered any more.
+        """
+        ...
+
+    async def confirm(self, number: WorkerNumber, plugin: UUID, up_to: int) -> None:
+        """The batch has arrived."""
+        ...
+
+    async def of_worker(self, number: WorkerNumber) -> list[Delivery]:
+        """All deliveries of a worker."""
+        ...
+
+    async def due(self, after: WorkerNumber, count: int) -> list[DueDelivery]:
+        """Workers with entries that were not delivered, by number, from the one after `after` on."""
+        ...
+
+
 class ScheduleStore(Protocol):
     """Invocations that wait for their time. All methods raise Unavailable while the database cannot be reached."""
 
@@ -196,6 +232,10 @@ class WorkerComponent(Protocol):
 
     @property
     def fetch(self) -> Callable[[], Awaitable[bytes]]: ...
+
+    def installed_plugins(self, agent_type: str) -> tuple[InstalledPlugin, ...]:
+        """The plugins of a worker, by priority; `agent_type` as in `initial_files`."""
+        ...
 
     def initial_files(self, agent_type: str) -> tuple[InitialFile, ...]:
         """The files that a worker begins with; `agent_type` is empty for one that is no agent."""

@@ -10,7 +10,15 @@ from typing import Any
 from golem_server.clock import Clock
 from golem_server.durable.guest_facts import GuestSettings
 from golem_server.durable.initial_files import InitialFiles
-from golem_server.durable.ports import ComponentSource, OplogStore, PromiseStore, ScheduleStore, WorkerComponent
+from golem_server.durable.plugin_delivery import DeliverySettings, ProcessorCaller
+from golem_server.durable.ports import (
+    ComponentSource,
+    DeliveryStore,
+    OplogStore,
+    PromiseStore,
+    ScheduleStore,
+    WorkerComponent,
+)
 from golem_server.durable.virtual_functions import VirtualFunction
 from golem_server.model.trace import RandomIds
 from golem_server.telemetry import Metrics
@@ -34,13 +42,17 @@ class ExecutorSettings:
     recovery_parallelism: int = 4
     scheduler_interval: float = 2.0
     store_retry: float = 1.0
+    delivery: DeliverySettings = field(default_factory=DeliverySettings)
     guest: GuestSettings = field(default_factory=GuestSettings)
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The executor's surroundings. `link` gives a component's compiled and linked form, cached; `virtual_functions` are
-    the functions that the server adds to components, by their names."""
+    """The executor's surroundings.
+
+    `link` gives a component's compiled and linked form, cached; `virtual_functions` are the functions that the server
+    adds to components, by their names. Without `deliveries` and `processor_caller` no oplogs are told to plugins.
+    """
 
     store: OplogStore
     promises: PromiseStore
@@ -54,5 +66,7 @@ class Runtime:
     settings: ExecutorSettings
     metrics: Metrics
     initial_files: InitialFiles
+    deliveries: DeliveryStore | None = None
+    processor_caller: ProcessorCaller | None = None
     ids: RandomIds = field(default_factory=RandomIds)
     virtual_functions: Mapping[str, VirtualFunction] = field(default_factory=dict[str, VirtualFunction])

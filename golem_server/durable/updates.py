@@ -27,6 +27,7 @@ from golem_server.model.oplog import (
     PendingUpdate,
     SuccessfulUpdate,
 )
+from golem_server.model.plugins import active_from_the_start
 from golem_server.model.status import UpdateRecord
 from golem_server.model.workers import WorkerStatus
 
@@ -105,6 +106,7 @@ class WorkerUpdates:
                 timestamp=self._now(),
                 target_revision=component.revision,
                 new_component_size=component.size_bytes,
+                new_active_plugins=active_from_the_start(component.installed_plugins(self._oplog.status.agent_type)),
                 position=position,
             )
         )

@@ -17,6 +17,7 @@ from golem_server.model.json_encoding import compile_encoder
 from golem_server.model.json_types import Json, type_to_json
 from golem_server.model.json_values import ValueErrors, contains_handles, value_decoder
 from golem_server.model.oplog import ConfigEntry
+from golem_server.model.plugins import InstalledPlugin
 
 ConfigPath = tuple[str, ...]
 """What a configuration value is called."""
@@ -84,6 +85,7 @@ class Provision:
     environment: dict[str, str]
     config: dict[ConfigPath, ConfigEntry]
     files: tuple[InitialFile, ...] = ()
+    plugins: tuple[InstalledPlugin, ...] = ()
 
     @classmethod
     def from_json(cls, json: Json) -> Provision:
@@ -92,7 +94,8 @@ class Provision:
             ConfigEntry(entry["path"], entry["value"]["typ"], entry["value"]["value"]) for entry in json["config"]
         ]
         files = tuple(map(InitialFile.from_json, json["files"]))
-        return cls(json["env"], {tuple(entry.path): entry for entry in entries}, files)
+        plugins = tuple(map(InstalledPlugin.from_json, json["plugins"]))
+        return cls(json["env"], {tuple(entry.path): entry for entry in entries}, files, plugins)
 
 
 NOTHING = Provision({}, {})
@@ -103,42 +106,37 @@ NOTHING = Provision({}, {})
 class GivenAgents:
     """What a client says of the agents of a component that it uploads; None where it says nothing.
 
-    `types` are agent types as JSON, `provisions` what their agents are to be given, by the type's name, and `files`
-    what changes in their files.
+    `types` are agent types as JSON, `provisions` what their agents are to be given, by the type's name, `files` what
+    changes in their files, and `plugins` those that they have from now on.
     """
 
     types: list[Json] | None = None
     provisions: Mapping[str, GivenProvision] | None = None
     files: Mapping[str, FileChanges] = field(default_factory=dict[str, FileChanges])
+    plugins: Mapping[str, Sequence[InstalledPlugin]] = field(default_factory=dict[str, Sequence[InstalledPlugin]])
 
 
-NO_FILES: Mapping[str, FileChanges] = {}
-"""No type's files change."""
-
-
-def provisions_json(
-    types: Sequence[AgentType],
-    given: Mapping[str, GivenProvision],
-    before: Mapping[str, Json],
-    files: Mapping[str, FileChanges] = NO_FILES,
-) -> dict[str, Json]:
+def provisions_json(types: Sequence[AgentType], given: GivenAgents, before: Mapping[str, Json]) -> dict[str, Json]:
     """The provisions of a component's revision as JSON, where the revision before had those of `before`.
 
     Raises InvalidInput for an unknown agent type and for configuration values that it does not declare so.
     """
     by_name = {type_.name: type_ for type_ in types}
     made = {name: json for name, json in before.items() if name in by_name}
-    for name, wanted in given.items():
+    for name, wanted in (given.provisions or {}).items():
         type_ = by_name.get(name)
         if type_ is None:
             raise InvalidInput(f"The component has no agent type {name[:200]}")
-        earlier = made.get(name, {"env": {}, "config": [], "files": []})
+        earlier = made.get(name, {"env": {}, "config": [], "files": [], "plugins": []})
         config = earlier["config"]
         if wanted.config is not None:
             config = [entry_to_json(entry) for entry in config_entries(type_, wanted.config)]
         env = earlier["env"] if wanted.env is None else dict(wanted.env)
-        kept = files.get(name, NO_CHANGES).applied(map(InitialFile.from_json, earlier["files"]))
-        made[name] = {"env": env, "config": config, "plugins": [], "files": [file.to_json() for file in kept]}
+        kept = given.files.get(name, NO_CHANGES).applied(map(InitialFile.from_json, earlier["files"]))
+        plugins = earlier["plugins"]
+        if name in given.plugins:
+            plugins = [plugin.to_json() for plugin in given.plugins[name]]
+        made[name] = {"env": env, "config": config, "plugins": plugins, "files": [file.to_json() for file in kept]}
     return made
 
 

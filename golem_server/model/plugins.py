@@ -6,12 +6,14 @@ can have it installed; the id of the grant is what names it there (reference: re
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NewType, TypeAlias
+from typing import Literal, NewType, TypeAlias
 from uuid import UUID
 
 from golem_server.model.ids import AccountId, ComponentId, EnvironmentId, Revision
+from golem_server.model.json_types import Json
 
 PluginId = NewType("PluginId", UUID)
 PluginGrantId = NewType("PluginGrantId", UUID)
@@ -72,3 +74,74 @@ class PluginGrant:
     id: PluginGrantId
     environment_id: EnvironmentId
     plugin: Plugin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstalledPlugin:
+    """A plugin that a component's revision, or an agent type of it, has installed; `grant_id` names it there.
+
+    Plugins of lower `priority` come first; no two have the same. `processor` is set for oplog processors,
+    `transform_url` for component transformers.
+    """
+
+    grant_id: PluginGrantId
+    plugin_id: PluginId
+    name: str
+    version: str
+    priority: int
+    parameters: Mapping[str, str] = field(default_factory=dict[str, str])
+    processor: OplogProcessorSpec | None = None
+    transform_url: str | None = None
+
+    def to_json(self) -> dict[str, Json]:
+        """What clients are told of it, and how it is kept (reference: rest-api, section 8)."""
+        processor = self.processor
+        return {
+            "id": str(self.grant_id),
+            "environmentPluginGrantId": str(self.grant_id),
+            "priority": self.priority,
+            "parameters": dict(self.parameters),
+            "pluginRegistrationId": str(self.plugin_id),
+            "pluginName": self.name,
+            "pluginVersion": self.version,
+            "pluginRegistered": True,
+            "oplogProcessorComponentId": None if processor is None else str(processor.component_id),
+            "oplogProcessorComponentRevision": None if processor is None else processor.component_revision,
+            "transformUrl": self.transform_url,
+        }
+
+    @classmethod
+    def from_json(cls, json: Mapping[str, Json]) -> InstalledPlugin:
+        """What `to_json` made."""
+        component = json["oplogProcessorComponentId"]
+        processor = None
+        if component is not None:
+            processor = OplogProcessorSpec(
+                component_id=ComponentId(UUID(component)),
+                component_revision=Revision(json["oplogProcessorComponentRevision"]),
+            )
+        return cls(
+            grant_id=PluginGrantId(UUID(json["environmentPluginGrantId"])),
+            plugin_id=PluginId(UUID(json["pluginRegistrationId"])),
+            name=json["pluginName"],
+            version=json["pluginVersion"],
+            priority=json["priority"],
+            parameters=json["parameters"],
+            processor=processor,
+            transform_url=json["transformUrl"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginChange:
+    """What a revision changes in the plugins of the one before. None leaves priority or parameters as they are."""
+
+    kind: Literal["install", "update", "uninstall"]
+    grant_id: PluginGrantId
+    priority: int | None = None
+    parameters: Mapping[str, str] | None = None
+
+
+def active_from_the_start(installed: tuple[InstalledPlugin, ...]) -> list[UUID]:
+    """The installations that are active on a worker when it is created or updated: its oplog processors."""
+    return [plugin.grant_id for plugin in installed if plugin.processor is not None]

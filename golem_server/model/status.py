@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -90,6 +91,13 @@ class OwnedResource(msgspec.Struct, array_like=True):
     created_at: int
 
 
+class ActivePluginRecord(msgspec.Struct, array_like=True):
+    """An installation that is active: entries behind the one at `since` are its business."""
+
+    grant_id: UUID
+    since: int
+
+
 class StatusRecord(msgspec.Struct, omit_defaults=True):
     """The fold. Everything in it can be rebuilt from the oplog up to `last_index`."""
 
@@ -120,6 +128,7 @@ class StatusRecord(msgspec.Struct, omit_defaults=True):
     forks: list[ForkOrigin] = []
     agent_type: str = ""
     ephemeral: bool = False
+    active_plugins: list[ActivePluginRecord] = []
     constructor_started: int = 0
     constructed: int = 0
     """Of an agent: where its constructor began and where it has finished; 0 means not yet."""
@@ -131,6 +140,10 @@ class StatusRecord(msgspec.Struct, omit_defaults=True):
             if update.state == "pending" and update.key is None:
                 return update
         return None
+
+    def has_plugin(self, grant_id: UUID) -> bool:
+        """Whether an installation is active."""
+        return any(plugin.grant_id == grant_id for plugin in self.active_plugins)
 
     def is_pending(self, key: str) -> bool:
         """Whether the invocation with this key waits in the queue."""
@@ -266,6 +279,7 @@ def _create(record: StatusRecord, _index: int, entry: Create) -> None:
     record.forks = list(entry.forks)
     record.agent_type = entry.agent_type
     record.ephemeral = entry.ephemeral
+    record.active_plugins = [ActivePluginRecord(grant, 0) for grant in entry.initial_active_plugins]
 
 
 def _forget_failures(record: StatusRecord) -> None:
@@ -299,6 +313,15 @@ def _finished(record: StatusRecord, index: int, _entry: InvocationFinished) -> N
     record.last_error_index = 0
     record.last_agent_error = None
     record.stderr.clear()
+
+
+def _activate_plugin(record: StatusRecord, index: int, entry: ActivatePlugin) -> None:
+    if not record.has_plugin(entry.plugin):
+        record.active_plugins.append(ActivePluginRecord(entry.plugin, index))
+
+
+def _deactivate_plugin(record: StatusRecord, _index: int, entry: DeactivatePlugin) -> None:
+    record.active_plugins = [plugin for plugin in record.active_plugins if plugin.grant_id != entry.plugin]
 
 
 def _suspend(record: StatusRecord, _index: int, _entry: Suspend) -> None:
@@ -399,6 +422,10 @@ def _successful_update(record: StatusRecord, index: int, entry: SuccessfulUpdate
     )
     record.component_revision = entry.target_revision
     record.component_size = entry.new_component_size
+    before = {plugin.grant_id: plugin for plugin in record.active_plugins}
+    record.active_plugins = [
+        before.get(grant) or ActivePluginRecord(grant, index) for grant in entry.new_active_plugins
+    ]
     if snapshot:
         record.snapshot_index = snapshot
 
@@ -487,8 +514,8 @@ _RULES: dict[type[Entry], Callable[[StatusRecord, int, Any], None]] = {
     SetRetryPolicy: _set_retry_policy,
     RemoveRetryPolicy: _remove_retry_policy,
     FilesystemStorageUsageUpdate: _unchanged,
-    ActivatePlugin: _unchanged,
-    DeactivatePlugin: _unchanged,
+    ActivatePlugin: _activate_plugin,
+    DeactivatePlugin: _deactivate_plugin,
     Snapshot: _unchanged,
     OplogProcessorCheckpoint: _unchanged,
 }

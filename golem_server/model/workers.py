@@ -39,6 +39,8 @@ class WorkerCreation(msgspec.Struct, frozen=True, kw_only=True):
     agent_config: list[ConfigEntry] = []
     principal: Value = ANONYMOUS
     parent: str | None = None
+    revision: int | None = None
+    """The component's revision; None is the latest."""
 
     def gives_what(self, worker: NewWorker) -> bool:
         """Whether it gives a worker what that one has been given already, whoever it was that did."""

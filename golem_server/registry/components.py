@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -32,6 +32,7 @@ from golem_server.model.function_names import FunctionResolver
 from golem_server.model.ids import AccountId, ApplicationId, ComponentId, EnvironmentId, Revision
 from golem_server.model.initial_files import NO_CHANGES, FileChanges, InitialFile
 from golem_server.model.metadata import BinaryMetadata, known_exports
+from golem_server.model.plugins import InstalledPlugin
 from golem_server.model.registry import Component, ComponentRevision, StoredComponent
 from golem_server.model.type_codec import (
     binary_metadata_from_data,
@@ -42,6 +43,7 @@ from golem_server.model.type_codec import (
 from golem_server.model.types import ComponentType
 from golem_server.registry.accounts import Accounts
 from golem_server.registry.component_names import check_component_name, component_name_error
+from golem_server.registry.component_transformers import TransformerClient, transform, transformers
 from golem_server.registry.file_archives import FILE_NAMESPACE, ArchiveLimits, KeptFile, keep_files
 from golem_server.registry.ports import AgentDiscovery, ComponentInspector, ComponentStore, Upload, WasmStore
 
@@ -61,7 +63,8 @@ class RegisteredComponent:
     `environment` are variables that each worker gets; `created_at` and `created_by` are those of the revision;
     `account_id` is the account that owns the environment. `functions` finds the exports, `fetch` gives the binary;
     `agents` are its agent types, None where it has none; `agent_types` and `provisions` are what clients are told of
-    them.
+    them. `given_environment`, `given_files` and the binary `source_hash` are what the client gave, before plugins
+    changed it.
     """
 
     component_id: ComponentId
@@ -83,6 +86,10 @@ class RegisteredComponent:
     agent_types: list[Any] = field(repr=False, compare=False)
     provisions: dict[str, Any] = field(repr=False, compare=False)
     files: tuple[InitialFile, ...] = field(repr=False)
+    given_environment: dict[str, str] = field(repr=False)
+    given_files: tuple[InitialFile, ...] = field(repr=False)
+    source_hash: str = field(repr=False)
+    plugins: tuple[InstalledPlugin, ...] = field(repr=False)
     fetch: Callable[[], Awaitable[bytes]] = field(repr=False, compare=False)
 
     @property
@@ -93,7 +100,8 @@ class RegisteredComponent:
     @property
     def _said_of_it(self) -> tuple[Any, ...]:
         """What its revision is besides the binary and the variables, where there is anything."""
-        return self.links, self.agent_types, self.provisions, [file.to_json() for file in self.files]
+        files, plugins = ([each.to_json() for each in group] for group in (self.files, self.plugins))
+        return self.links, self.agent_types, self.provisions, files, plugins
 
     def initial_files(self, agent_type: str) -> tuple[InitialFile, ...]:
         """The files that a worker begins with: those of the component, then those of the agent's type, which win."""
@@ -101,6 +109,12 @@ class RegisteredComponent:
             return self.files
         of_type = self.agents.provision(agent_type).files
         return (*self.files, *of_type) if not self.files or not of_type else _merged(self.files, of_type)
+
+    def installed_plugins(self, agent_type: str) -> tuple[InstalledPlugin, ...]:
+        """The plugins of a worker: those of the component, and of the agent's type."""
+        if not agent_type or self.agents is None:
+            return self.plugins
+        return (*self.plugins, *self.agents.provision(agent_type).plugins)
 
     @cached_property
     def hash(self) -> str:
@@ -145,6 +159,7 @@ class Components:
         clock: Clock,
         *,
         discovery: AgentDiscovery | None = None,
+        transformer_client: TransformerClient | None = None,
         remember_latest: timedelta = timedelta(seconds=5),
     ) -> None:
         self._store = store
@@ -152,6 +167,7 @@ class Components:
         self._wasm = wasm
         self._inspector = inspector
         self._discovery = discovery
+        self._transformer_client = transformer_client
         self._clock = clock
         self._remember = remember_latest.total_seconds()
         self._latest: dict[ComponentId, _Latest] = {}
@@ -175,6 +191,7 @@ class Components:
         links: DynamicLinks = NO_LINKS,
         agents: GivenAgents | None = None,
         files: FileChanges = NO_CHANGES,
+        plugins: Sequence[InstalledPlugin] = (),
         strict_name: bool = False,
     ) -> RegisteredComponent:
         """Create a component at revision 0.
@@ -191,13 +208,15 @@ class Components:
         now = self._clock.now()
         component = Component(id=ComponentId(uuid4()), environment_id=environment_id, name=name, created_at=now)
         agents = agents or GivenAgents()
-        kept = await self._keep(upload, agents)
+        kept = await self._keep_transformed(component, upload, environment or {}, plugins, agents)
         revision = ComponentRevision(
             component_id=component.id,
             revision=Revision(0),
             wasm_hash=kept.wasm_hash,
             size_bytes=kept.size_bytes,
-            metadata=_with_files(_with_links(_with_agents(kept.metadata, None, agents), links), None, files),
+            metadata=_with_plugins(
+                _with_files(_with_links(_with_agents(kept.metadata, None, agents), links), None, files), None, plugins
+            ),
             environment=environment or {},
             created_at=self._clock.now(),
             created_by=created_by,
@@ -216,6 +235,7 @@ class Components:
         links: DynamicLinks | None = None,
         agents: GivenAgents | None = None,
         files: FileChanges = NO_CHANGES,
+        plugins: Sequence[InstalledPlugin] | None = None,
         current_revision: int | None = None,
     ) -> RegisteredComponent:
         """Add a revision; what is not given stays as it is. Running workers keep theirs.
@@ -226,8 +246,15 @@ class Components:
         stored = await self._current(component_id, current_revision)
         kept = None
         agents = agents or GivenAgents()
-        if upload is not None:
-            kept = await self._keep(upload, agents)
+        before = await self._registered(stored)
+        if upload is not None or (plugins is not None and transformers((*plugins, *before.plugins))):
+            kept = await self._keep_transformed(
+                stored.component,
+                upload or await self._wasm.get(WASM_NAMESPACE, before.source_hash),
+                before.given_environment if environment is None else environment,
+                before.plugins if plugins is None else plugins,
+                agents,
+            )
         for _ in range(_UPDATE_ATTEMPTS):
             latest = stored.revision
             source = kept or latest
@@ -237,8 +264,14 @@ class Components:
                 revision=Revision(latest.revision + 1),
                 wasm_hash=source.wasm_hash,
                 size_bytes=source.size_bytes,
-                metadata=_with_files(
-                    _with_links(metadata, _links(latest.metadata) if links is None else links), latest.metadata, files
+                metadata=_with_plugins(
+                    _with_files(
+                        _with_links(metadata, _links(latest.metadata) if links is None else links),
+                        latest.metadata,
+                        files,
+                    ),
+                    latest.metadata,
+                    plugins,
                 ),
                 environment=latest.environment if environment is None else environment,
                 created_at=self._clock.now(),
@@ -340,6 +373,34 @@ class Components:
             raise _concurrent_update()
         return stored
 
+    async def _keep_transformed(
+        self,
+        component: Component,
+        upload: Upload,
+        environment: dict[str, str],
+        plugins: Sequence[InstalledPlugin],
+        agents: GivenAgents,
+    ) -> _Kept:
+        """Keep what the installed transformers make of a binary, and the binary itself. Raises InvalidInput."""
+        asked = transformers(plugins)
+        if not asked:
+            return await self._keep(upload, agents)
+        if self._transformer_client is None:
+            raise InvalidInput("This server asks no component transformers")
+        await self._inspect(upload)
+        source_hash, _ = await self._wasm.put_stream(WASM_NAMESPACE, _parts(upload))
+        made = await transform(
+            self._transformer_client, self._wasm, component.id, component.name, environment, asked, upload
+        )
+        kept = await self._keep(made.wasm, agents)
+        changed = {
+            "source": source_hash,
+            "environment": made.environment,
+            "files": [file.to_json() for file in made.files],
+        }
+        metadata = msgspec.msgpack.encode({**msgspec.msgpack.decode(kept.metadata), "transformed": changed})
+        return _Kept(kept.wasm_hash, kept.size_bytes, metadata)
+
     async def _keep(self, upload: Upload, agents: GivenAgents) -> _Kept:
         """Check the binary and keep it. What is kept of a call that fails later is found by content the next time."""
         type_, binary = await self._inspect(upload)
@@ -398,6 +459,7 @@ class Components:
             return known
         owner = (await self._accounts.environment(component.environment_id)).application
         metadata: dict[str, Any] = msgspec.msgpack.decode(revision.metadata)
+        transformed: dict[str, Any] = metadata.get("transformed", {})
         type_ = component_type_from_data(metadata["type"])
         registered = RegisteredComponent(
             component_id=component.id,
@@ -408,7 +470,9 @@ class Components:
             revision=revision.revision,
             wasm_hash=revision.wasm_hash,
             size_bytes=revision.size_bytes,
-            environment=revision.environment,
+            environment={**revision.environment, **transformed.get("environment", {})},
+            given_environment=revision.environment,
+            source_hash=transformed.get("source", revision.wasm_hash),
             created_at=revision.created_at,
             created_by=revision.created_by,
             type=type_,
@@ -417,7 +481,9 @@ class Components:
             functions=FunctionResolver(type_),
             agent_types=metadata.get("agents", []),
             provisions=metadata.get("provisions", {}),
-            files=tuple(map(InitialFile.from_json, metadata.get("files", ()))),
+            files=_merged(*(_files(part.get("files", ())) for part in (metadata, transformed))),
+            given_files=_files(metadata.get("files", ())),
+            plugins=tuple(map(InstalledPlugin.from_json, metadata.get("plugins", ()))),
             agents=component_agents(type_, metadata.get("agents", ()), metadata.get("provisions", {})),
             fetch=lambda: self._wasm.get(WASM_NAMESPACE, revision.wasm_hash),
         )
@@ -439,6 +505,20 @@ def _with_files(metadata: bytes, latest: bytes | None, changes: FileChanges) -> 
     return msgspec.msgpack.encode({**msgspec.msgpack.decode(metadata), "files": [file.to_json() for file in files]})
 
 
+def _with_plugins(metadata: bytes, latest: bytes | None, plugins: Sequence[InstalledPlugin] | None) -> bytes:
+    """A revision's encoded metadata with these plugins, or with those of the revision before."""
+    kept: list[Any] = []
+    if plugins is not None:
+        kept = [plugin.to_json() for plugin in plugins]
+    elif latest is not None:
+        kept = msgspec.msgpack.decode(latest).get("plugins", [])
+    return msgspec.msgpack.encode({**msgspec.msgpack.decode(metadata), "plugins": kept})
+
+
+def _files(kept: Sequence[Any]) -> tuple[InitialFile, ...]:
+    return tuple(map(InitialFile.from_json, kept))
+
+
 def _merged(files: tuple[InitialFile, ...], others: tuple[InitialFile, ...]) -> tuple[InitialFile, ...]:
     return tuple({file.path: file for file in (*files, *others)}.values())
 
@@ -458,7 +538,7 @@ def _with_agents(source: bytes, latest: bytes | None, given: GivenAgents) -> byt
         metadata["agents"] = given.types
     before: dict[str, Any] = {} if latest is None else msgspec.msgpack.decode(latest).get("provisions", {})
     types = agent_types_from_json(metadata.get("agents", []))
-    metadata["provisions"] = provisions_json(types, given.provisions or {}, before, given.files)
+    metadata["provisions"] = provisions_json(types, given, before)
     return msgspec.msgpack.encode(metadata)
 
 

@@ -305,6 +305,18 @@ plugin_grants = Table(
     ),
 )
 
+oplog_deliveries = Table(
+    "oplog_deliveries",
+    metadata,
+    # How far oplog processors have been told the oplogs of workers (model/deliveries.py).
+    Column("worker", BigInteger, ForeignKey("workers.number", ondelete="CASCADE"), primary_key=True),
+    Column("plugin", Uuid, primary_key=True),
+    Column("confirmed", BigInteger, nullable=False),
+    Column("sending", BigInteger),
+    Column("until", BigInteger),
+    Column("processor", LargeBinary, nullable=False),
+)
+
 resource_definitions = Table(
     "resource_definitions",
     metadata,

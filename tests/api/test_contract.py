@@ -22,8 +22,6 @@ from tests.api.server import Client
 METHODS = ("get", "put", "post", "delete", "patch")
 
 NOT_BUILT = {
-    "activatePlugin",
-    "deactivatePlugin",
     "listApiDefinitions",
     "createApiDefinition",
     "getApiDefinition",

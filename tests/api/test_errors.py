@@ -108,16 +108,6 @@ def test_what_no_route_takes_is_answered_in_json(client: Client, method: str, pa
     assert method == "HEAD" or answer.json["error"]
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("POST", "/workers/w/activate-plugin?plugin-installation-id=x"),
-    ],
-)
-def test_what_is_not_built_says_so(client: Client, component: str, method: str, path: str) -> None:
-    client.send(method, component + path).refused(501, "is not available in this version")
-
-
 @pytest.mark.parametrize("path", ["/api/definitions", "/api/deployments"])
 def test_whole_parts_that_are_not_built_say_so(client: Client, path: str) -> None:
     client.get(f"/v1{path}").refused(501, "is not available in this version")

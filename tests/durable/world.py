@@ -39,6 +39,7 @@ from golem_server.model.function_names import FunctionResolver
 from golem_server.model.ids import AccountId, ComponentId, EnvironmentId, WorkerId, WorkerNumber
 from golem_server.model.initial_files import InitialFile
 from golem_server.model.oplog import EncodedEntry, Entry, Invocation
+from golem_server.model.plugins import InstalledPlugin
 from golem_server.model.types import Value
 from golem_server.model.workers import NewWorker, OplogBatch, StatusColumns, StoredWorker, WorkerStatus
 from golem_server.telemetry import Metrics
@@ -70,6 +71,10 @@ class Revision:
     links: DynamicLinks = NO_LINKS
     agents: ComponentAgents | None = None
     files: tuple[InitialFile, ...] = ()
+
+    def installed_plugins(self, agent_type: str) -> tuple[InstalledPlugin, ...]:
+        """None."""
+        return ()
 
     def initial_files(self, agent_type: str) -> tuple[InitialFile, ...]:
         """The same for all types."""

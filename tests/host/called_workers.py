@@ -22,6 +22,7 @@ from golem_server.model.function_names import FunctionResolver
 from golem_server.model.ids import AccountId, ComponentId, EnvironmentId, WorkerId, WorkerNumber
 from golem_server.model.initial_files import InitialFile
 from golem_server.model.oplog import Invocation
+from golem_server.model.plugins import InstalledPlugin
 from golem_server.model.scheduled import ScheduledInvocation
 from golem_server.model.types import ComponentType, Value
 from golem_server.model.workers import WorkerCreation
@@ -52,6 +53,10 @@ class CalledComponent:
     environment: dict[str, str] = field(default_factory=dict[str, str])
     links: DynamicLinks = NO_LINKS
     agents: ComponentAgents | None = None
+
+    def installed_plugins(self, agent_type: str) -> tuple[InstalledPlugin, ...]:
+        """None."""
+        return ()
 
     def initial_files(self, agent_type: str) -> tuple[InitialFile, ...]:
         """None."""
