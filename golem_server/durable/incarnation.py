@@ -273,16 +273,16 @@ async def load(
     oplog: WorkerOplog,
     runtime: Runtime,
     services: WorkerServices,
+    snapshot: int,
     caught_up: Callable[[History, int], None],
 ) -> Incarnation:
     """A new incarnation with its instance built and its oplog ready to be replayed (see `Incarnation.replay`).
 
-    The instance begins with a snapshot where the status names one. `caught_up` is called once, when replay has consumed
-    the oplog and the worker is live, with the index of the last entry consumed: at once for a new worker, else while
-    its last invocation goes on.
+    The instance begins with the snapshot in the entry at `snapshot`, unless that is 0. `caught_up` is called once, when
+    replay has consumed the oplog and the worker is live, with the index of the last entry consumed: at once for a new
+    worker, else while its last invocation goes on.
     """
     status = oplog.status
-    snapshot = status.replay_snapshot
     passed_over = invocations_left_behind(status, oplog.committed_index)
     cursor = ReplayCursor(
         runtime.store,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from golem_server.durable.replay import OF_INVOCATIONS, History, entries_up_to
 from golem_server.durable.reverting import RevertTarget
 from golem_server.durable.runtime import Runtime
 from golem_server.durable.stopping import StopKind, WorkerClosed
+from golem_server.durable.updates import check_mode
 from golem_server.durable.worker import Worker
 from golem_server.model.errors import InvalidInput, InvalidWorkerRequest, NotFound, WorkerAlreadyExists, WorkerNotFound
 from golem_server.model.function_names import ResolvedFunction
@@ -56,6 +57,9 @@ class Operations:
         """
         while True:
             worker = await self._doors.load(worker_id)
+            with suppress(NotFound):
+                # A revision that is not there fails the update when its turn comes.
+                check_mode(worker.status, await self._runtime.components.revision(worker_id.component_id, target))
             try:
                 return await worker.update(target, automatic=automatic, wake=wake)
             except WorkerClosed:

@@ -31,6 +31,10 @@ class StopKind(enum.Enum):
     LOST = "lost"
 
 
+INTERRUPTIBLE = (WorkerStatus.RUNNING, WorkerStatus.SUSPENDED, WorkerStatus.RETRYING)
+"""Workers on which an interrupt is recorded: the others have nothing to interrupt."""
+
+
 def error_for_waiters(kind: StopKind) -> GolemError:
     """What ends the invocations that somebody waits for."""
     if kind is StopKind.DELETE:

@@ -28,7 +28,7 @@ from golem_server.model.oplog import (
     SuccessfulUpdate,
 )
 from golem_server.model.plugins import active_from_the_start
-from golem_server.model.status import UpdateRecord
+from golem_server.model.status import StatusRecord, UpdateRecord
 from golem_server.model.workers import WorkerStatus
 
 log = logging.getLogger(__name__)
@@ -91,8 +91,11 @@ class WorkerUpdates:
             if current.revision == revision:
                 return current
             try:
-                return await self._components.revision(self._component_id, revision)
-            except NotFound as error:
+                component = await self._components.revision(self._component_id, revision)
+                if update is not None:
+                    check_mode(status, component)
+                return component
+            except (NotFound, InvalidWorkerRequest) as error:
                 if not self.failed(error):
                     raise
 
@@ -155,3 +158,14 @@ def _text(error: BaseException) -> str:
     if isinstance(error, GolemError):
         return error.message
     return str(error) or type(error).__name__
+
+
+def check_mode(status: StatusRecord, component: WorkerComponent) -> None:
+    """Raise InvalidWorkerRequest where a revision keeps agents of the worker's type that were not kept, or the other
+    way round: what an oplog is for does not change."""
+    type_ = None if component.agents is None else component.agents.types.get(status.agent_type)
+    if type_ is not None and (type_.mode == "ephemeral") is not status.ephemeral:
+        raise InvalidWorkerRequest(
+            f"Agent type {status.agent_type} is {type_.mode} in revision {component.revision}, and the agent is not: "
+            "the mode of an agent type cannot be changed by an update"
+        )

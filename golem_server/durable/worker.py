@@ -26,8 +26,9 @@ from golem_server.durable.ports import WorkerComponent
 from golem_server.durable.replay import History
 from golem_server.durable.runtime import Runtime
 from golem_server.durable.signals import GuestExit, PermanentFailure, RestartWorker, SuspendWorker
+from golem_server.durable.snapshot_recovery import SnapshotRecovery
 from golem_server.durable.spans import with_trace
-from golem_server.durable.stopping import StopKind, WorkerClosed, error_for_waiters, refuse_if_ended
+from golem_server.durable.stopping import INTERRUPTIBLE, StopKind, WorkerClosed, error_for_waiters, refuse_if_ended
 from golem_server.durable.updates import WorkerUpdates
 from golem_server.durable.waiters import StoredResult, Waiters
 from golem_server.durable.worker_owner import WorkerOwner
@@ -97,6 +98,7 @@ class Worker:
         self._heeded: StopKind | None = None
         self._stopped: asyncio.Future[StopKind | None] | None = None
         self._updates = WorkerUpdates(self.id.component_id, self.oplog, runtime.components, self._now)
+        self._snapshots = SnapshotRecovery(self.oplog, self._now)
         self._users = 0
         self._folder = runtime.files / str(self.number)
 
@@ -363,15 +365,16 @@ class Worker:
         # What was still buffered when the last incarnation ended has happened: replay must see it.
         await self.oplog.commit()
         self.component = await self._updates.component_to_load(self.component)
+        snapshot = self._snapshots.begin()
         try:
             self._incarnation = await load(
-                self.created, self.component, self.oplog, self._runtime, self._services, self._caught_up
+                self.created, self.component, self.oplog, self._runtime, self._services, snapshot, self._caught_up
             )
             await self._incarnation.replay(self._publish)
         except asyncio.CancelledError:
             raise
         except BaseException as error:
-            if not self._updates.failed(error):
+            if not self._updates.failed(error) and not self._snapshots.failed(error):
                 raise
             self._drop_instance()
             return False
@@ -394,6 +397,7 @@ class Worker:
         constructor = constructor_due(self.created, self.oplog, self.component, self._queued, self._now())
         if constructor is not None:
             self._queue.appendleft(constructor)
+        self._snapshots.caught_up()
         self._updates.caught_up(self.component, position)
         if self._updates.is_due:
             self._restart_soon()
@@ -427,6 +431,8 @@ class Worker:
             return
         self._publish(key, index, result)
         self._runtime.metrics.invocation_ended(InvocationOutcome.COMPLETED, self._runtime.clock.monotonic() - began)
+        if self._snapshots.is_due(incarnation) and not await self._snapshots.take(incarnation):
+            self._drop_instance()
 
     def _publish(self, key: str, index: int, result: Value) -> None:
         """An invocation has its result, durably: tell those who wait for it."""
@@ -503,7 +509,7 @@ class Worker:
         while task.cancelling():
             task.uncancel()
         self._stop = None
-        was_running = self.status.status in (WorkerStatus.RUNNING, WorkerStatus.RETRYING, WorkerStatus.SUSPENDED)
+        was_running = self.status.status in INTERRUPTIBLE
         self._heeded = kind
         self._drop_instance()
         await self.oplog.settle()
@@ -523,12 +529,7 @@ class Worker:
         return True
 
     async def _stop_without_task(self, kind: StopKind) -> None:
-        suspended_or_retrying = self.status.status in (
-            WorkerStatus.RUNNING,
-            WorkerStatus.SUSPENDED,
-            WorkerStatus.RETRYING,
-        )
-        if kind is StopKind.INTERRUPT and suspended_or_retrying:
+        if kind is StopKind.INTERRUPT and self.status.status in INTERRUPTIBLE:
             self.oplog.append(Interrupted(timestamp=self._now()))
         if kind is StopKind.RESTART:
             return

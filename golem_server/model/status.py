@@ -129,6 +129,11 @@ class StatusRecord(msgspec.Struct, omit_defaults=True):
     agent_type: str = ""
     ephemeral: bool = False
     active_plugins: list[ActivePluginRecord] = []
+    own_snapshot: int = 0
+    since_snapshot: int = 0
+    snapshot_at: int = 0
+    """The entry of the newest snapshot that the worker took by itself (0: none), and since then: how many invocations
+    have finished, and since when (milliseconds; the first invocation where there is none)."""
     constructor_started: int = 0
     constructed: int = 0
     """Of an agent: where its constructor began and where it has finished; 0 means not yet."""
@@ -156,7 +161,15 @@ class StatusRecord(msgspec.Struct, omit_defaults=True):
 
     @property
     def replay_snapshot(self) -> int:
-        """The index of the entry whose snapshot replay begins with, that of a pending update included; 0 if none."""
+        """The index of the entry whose snapshot replay begins with, that of a pending update included; 0 if none.
+
+        A pending automatic update has to replay what the worker's own snapshots stand for.
+        """
+        return self.update_snapshot if self.pending_update is not None else self.own_snapshot or self.snapshot_index
+
+    @property
+    def update_snapshot(self) -> int:
+        """The same, without snapshots that the worker took by itself: this one cannot be done without."""
         pending = self.pending_update
         return pending.snapshot if pending is not None and pending.snapshot else self.snapshot_index
 
@@ -292,6 +305,7 @@ def _started(record: StatusRecord, index: int, entry: InvocationStarted) -> None
     record.status = WorkerStatus.RUNNING
     record.current_idempotency_key = entry.invocation.idempotency_key
     record.current_started_index = index
+    record.snapshot_at = record.snapshot_at or entry.timestamp
     _forget_failures(record)
     record.last_error = None
     record.last_error_index = 0
@@ -303,8 +317,15 @@ def _started(record: StatusRecord, index: int, entry: InvocationStarted) -> None
         record.pending = [item for item in record.pending if not _same(item, entry)]
 
 
+def _snapshot(record: StatusRecord, index: int, entry: Snapshot) -> None:
+    record.own_snapshot = index
+    record.since_snapshot = 0
+    record.snapshot_at = entry.timestamp
+
+
 def _finished(record: StatusRecord, index: int, _entry: InvocationFinished) -> None:
     record.status = WorkerStatus.IDLE
+    record.since_snapshot += 1
     record.current_idempotency_key = None
     if record.agent_type and not record.constructed:
         record.constructed = index
@@ -422,6 +443,8 @@ def _successful_update(record: StatusRecord, index: int, entry: SuccessfulUpdate
     )
     record.component_revision = entry.target_revision
     record.component_size = entry.new_component_size
+    # What the old code saved is not given to the new code unasked.
+    record.own_snapshot = 0
     before = {plugin.grant_id: plugin for plugin in record.active_plugins}
     record.active_plugins = [
         before.get(grant) or ActivePluginRecord(grant, index) for grant in entry.new_active_plugins
@@ -516,7 +539,7 @@ _RULES: dict[type[Entry], Callable[[StatusRecord, int, Any], None]] = {
     FilesystemStorageUsageUpdate: _unchanged,
     ActivatePlugin: _activate_plugin,
     DeactivatePlugin: _deactivate_plugin,
-    Snapshot: _unchanged,
+    Snapshot: _snapshot,
     OplogProcessorCheckpoint: _unchanged,
 }
 """What each kind does to the record; a kind that is not listed happens inside an invocation: Running."""

@@ -243,3 +243,14 @@ async def test_an_oplog_speaks_of_constructor_and_methods(server: AgentServer) -
     invoked = [entry for entry in default if entry["type"] == "ExportedFunctionInvoked"]
     assert invoked[1]["functionName"] == "golem:agent/guest@1.5.0.{invoke}"
     assert invoked[1]["invocation"]["methodName"] == "add"
+
+
+async def test_an_agent_that_takes_snapshots_goes_on_from_the_newest(server: AgentServer) -> None:
+    till = server.agent("TillAgent", "snapshots")
+    for _ in range(6):
+        assert await till.value("greeting") == "Welcome to snapshots"
+    kinds = [entry["type"] for entry in await till.oplog()]
+    assert kinds.count("Snapshot") == 1
+    await server.kill()
+    await server.start()
+    assert await till.value("greeting") == "Welcome to snapshots"

@@ -5,13 +5,19 @@ from __future__ import annotations
 import pytest
 
 from golem_server.durable.signals import TransientFailure
+from golem_server.durable.updates import check_mode
+from golem_server.model.agent_types import agent_types_from_guest
+from golem_server.model.component_agents import ComponentAgents
 from golem_server.model.errors import InvalidWorkerRequest, InvocationFailed, WorkerNotFound
+from golem_server.model.function_names import FunctionResolver
 from golem_server.model.oplog import FailedUpdate, PendingUpdate, SuccessfulUpdate
-from golem_server.model.status import UpdateRecord, decode_status
+from golem_server.model.status import StatusRecord, UpdateRecord, decode_status
 from golem_server.model.workers import WorkerCreation, WorkerStatus
 from tests.durable.conftest import OpenScripted
 from tests.durable.script_guest import Revision
 from tests.durable.scripted import Scripted, error_of
+from tests.host.called_workers import ACCOUNT, EMPTY, TARGET, CalledComponent
+from tests.model.agent_strategies import discovered
 
 SAME = Revision(number=1)
 OTHER = Revision(number=1, seed=7)
@@ -361,3 +367,16 @@ async def test_a_queued_update_can_be_cancelled_like_an_invocation(scripted: Scr
     scripted.outside.open(1)
     await scripted.hash()
     assert not {PendingUpdate, FailedUpdate} & {type(entry) for entry in await scripted.entries()}
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_an_agents_mode_is_for_ever(kept: bool) -> None:
+    shop = ComponentAgents("golem:agent/guest", agent_types_from_guest(discovered("shop")), {}, takes_principal=True)
+    component = CalledComponent(TARGET.component_id, ACCOUNT, FunctionResolver(EMPTY), agents=shop)
+    for name, durable in (("CartAgent", True), ("CourierAgent", False)):
+        status = StatusRecord(agent_type=name, ephemeral=not kept)
+        if durable is kept:
+            check_mode(status, component)
+        else:
+            with pytest.raises(InvalidWorkerRequest, match="cannot be changed by an update"):
+                check_mode(status, component)
