@@ -160,6 +160,7 @@ async def running(
             database,
             blobs,
             inline_bytes=settings.limits.oplog.inline_payload,
+            keep_rows=settings.limits.oplog.archive_after,
             on_commit=lambda _batches, entries, seconds: metrics.committed(entries, seconds),
         )
         await oplogs.open()
@@ -321,6 +322,7 @@ def _executor_settings(settings: Settings) -> ExecutorSettings:
         memory_budget=executor.memory_budget,
         max_pending_invocations=settings.limits.worker.pending_invocations,
         scheduler_interval=executor.scheduler_tick.total_seconds(),
+        keep_ephemeral_ms=round(executor.keep_ephemeral.total_seconds() * 1000),
         delivery=DeliverySettings(
             batch_delay=executor.plugin_batch_delay.total_seconds(), batch_entries=executor.plugin_batch_entries
         ),

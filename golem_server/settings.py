@@ -15,7 +15,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import cast
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, SecretStr, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -92,6 +101,9 @@ class OplogLimits(SettingsGroup):
 
     inline_payload: Size = Size(64 * _KIB)
     """Payloads up to this size are kept in the entry; larger ones go to the blob store by their hash."""
+    archive_after: NonNegativeInt = 10_000
+    """How many of a worker's newest entries are rows of their own; older ones are compressed in chunks. 0 archives
+    none."""
 
 
 class OutgoingHttpLimits(SettingsGroup):
@@ -193,6 +205,8 @@ class ExecutorSettings(SettingsGroup):
     """How long a component that is uploaded may take to tell its agent types."""
     compile_threads: PositiveInt = 1
     """Components that are compiled at a time; each compilation uses all processors by itself."""
+    keep_ephemeral: Duration = timedelta(days=1)
+    """How long the oplog of an ephemeral agent can be read when the agent has ended; then nothing is left of it."""
     plugin_batch_delay: Duration = timedelta(milliseconds=200)
     """How long oplog entries wait for others before an oplog processor is told."""
     plugin_batch_entries: PositiveInt = 1_000

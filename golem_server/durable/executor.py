@@ -501,8 +501,13 @@ class Executor(WorkerServices):
                 del self._locks[worker_id]
 
     async def _wake_stored(self, stored: StoredWorker) -> None:
+        worker_id, worker = stored.worker.worker_id, self._workers.get(stored.worker.worker_id)
         try:
-            (await self._load(stored.worker.worker_id)).wake()
+            if not decode_status(stored.columns.record).has_ended_for_good:
+                (await self._load(worker_id)).wake()
+            elif worker is None or not worker.is_busy:
+                # An ephemeral one, whose time is over.
+                await self.delete(worker_id)
         except GolemError as error:
             log.warning("worker %s could not be woken: %s", stored.worker.worker_id, error)
         except Exception:

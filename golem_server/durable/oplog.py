@@ -30,7 +30,8 @@ class WorkerOplog:
     `wake_at` is when the scheduler is to start the worker, or None. It goes with each commit as long as the worker
     is suspended: what it waits for may come while something else is written. `on_committed` is told the index of the
     first entry of each batch and the entries, once they are durable. `remote_calls` counts the calls with effects
-    outside that were appended here.
+    outside that were appended here. `kept_for` is how long (milliseconds) an ephemeral worker is kept when it has
+    ended.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class WorkerOplog:
         self.status = status
         self.wake_at = wake_at
         self.remote_calls = 0
+        self.kept_for = 0
         self.on_committed: Callable[[int, list[EncodedEntry]], None] | None = None
         self._buffer: list[EncodedEntry] = []
         self._buffered_bytes = 0
@@ -143,7 +145,7 @@ class WorkerOplog:
             number=self.number,
             first_index=self._committed + 1,
             entries=entries,
-            columns=self.status.columns(self.wake_at if self.status.status is WorkerStatus.SUSPENDED else None),
+            columns=self.status.columns(self._due_at(entries)),
         )
         try:
             await self._store.append(batch)
@@ -155,6 +157,15 @@ class WorkerOplog:
             raise
         finally:
             self._flight = None
+
+    def _due_at(self, entries: list[EncodedEntry]) -> int | None:
+        """When the scheduler is to look at the worker: to wake it, or to clear away what an ephemeral one left."""
+        status = self.status
+        if status.status is WorkerStatus.SUSPENDED:
+            return self.wake_at
+        if status.has_ended_for_good and entries:
+            return entries[-1].timestamp + self.kept_for
+        return None
 
 
 class UnwrittenOplog(WorkerOplog):

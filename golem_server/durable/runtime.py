@@ -33,7 +33,7 @@ class ExecutorSettings:
     `memory_budget`: resident memory of the process above which idle workers are unloaded. `first_commit_after`: how
     long an invocation may run before what it did so far is made durable. `recovery_parallelism`: workers that are
     replayed at the same time after a start. `store_retry`: pause between attempts to recover workers that lost the
-    store.
+    store. `keep_ephemeral_ms`: milliseconds for which an ephemeral worker's oplog can be read when it has ended.
     """
 
     memory_budget: int = 4 << 30
@@ -42,6 +42,7 @@ class ExecutorSettings:
     recovery_parallelism: int = 4
     scheduler_interval: float = 2.0
     store_retry: float = 1.0
+    keep_ephemeral_ms: int = 24 * 3_600_000
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     guest: GuestSettings = field(default_factory=GuestSettings)
 

@@ -80,6 +80,7 @@ class Worker:
         self.oplog = WorkerOplog(
             runtime.store, stored.number, decode_status(stored.columns.record), stored.columns.wake_at
         )
+        self.oplog.kept_for = runtime.settings.keep_ephemeral_ms
         self.last_used = runtime.clock.monotonic()
         self.closed = False
         self._runtime = runtime

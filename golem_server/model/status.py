@@ -180,6 +180,14 @@ class StatusRecord(msgspec.Struct, omit_defaults=True):
         return merge_region(self.skipped_regions, Region(2, snapshot)) if snapshot else self.skipped_regions
 
     @property
+    def has_ended_for_good(self) -> bool:
+        """Whether an ephemeral worker has done what it was made for, or will never do it."""
+        if not self.ephemeral or self.pending:
+            return False
+        ended = self.status in (WorkerStatus.FAILED, WorkerStatus.EXITED)
+        return ended or (self.status is WorkerStatus.IDLE and bool(self.constructed))
+
+    @property
     def retry_count(self) -> int:
         """Failed attempts at the current place."""
         return max(self.retry_counts.values(), default=0)

@@ -30,6 +30,7 @@ from golem_server.model.workers import (
 from golem_server.storage.blob_store import PostgresBlobStore, worker_namespace
 from golem_server.storage.database import Connection, Database
 from golem_server.storage.group_commit import GroupCommit, OnCommit, Row
+from golem_server.storage.oplog_archive import ArchivedEntry, OplogArchiver, archived
 from golem_server.storage.worker_copies import copy_oplog
 from golem_server.storage.worker_search import SearchQuery
 
@@ -84,7 +85,8 @@ class PostgresOplogStore:
     """The store of workers and oplogs. `open` before use, `close` at the end, which writes what is queued.
 
     `writers` is the number of connections that append, each with its own group commit; a worker always has the same.
-    Entries larger than `inline_bytes` go to the blob store. `on_commit` is told batches, entries and seconds of
+    Entries larger than `inline_bytes` go to the blob store. `keep_rows` is how many entries of a worker stay out of the
+    archive; 0 archives none. `on_commit` is told batches, entries and seconds of
     each commit.
     """
 
@@ -95,12 +97,14 @@ class PostgresOplogStore:
         *,
         writers: int = 1,
         inline_bytes: int = 64 << 10,
+        keep_rows: int = 0,
         timeout: timedelta = timedelta(seconds=30),
         on_commit: OnCommit | None = None,
     ) -> None:
         self._database = database
         self._blobs = blobs
         self._inline_bytes = inline_bytes
+        self.archiver = OplogArchiver(database, keep_rows)
         self._writers = [
             GroupCommit(database.url, patience=database.patience, timeout=timeout, on_commit=on_commit)
             for _ in range(writers)
@@ -113,6 +117,7 @@ class PostgresOplogStore:
 
     async def close(self) -> None:
         """Write what is queued and disconnect."""
+        await self.archiver.close()
         for writer in self._writers:
             await writer.close()
 
@@ -176,6 +181,7 @@ class PostgresOplogStore:
             if large:
                 await self._drop_payloads_of_deleted(batch.number)
             raise
+        self.archiver.committed(batch.number, batch.first_index, batch.columns.last_index)
 
     async def read(
         self, number: WorkerNumber, first: int, count: int, max_bytes: int | None = None
@@ -184,20 +190,53 @@ class PostgresOplogStore:
 
         With `max_bytes` the page ends behind the entry that reaches so many bytes of data; it has at least one.
         """
-        if max_bytes is None:
-            rows = await self._fetch(_READ, number, first, count)
-        else:
-            rows = await self._fetch(_READ_BOUNDED, number, first, count, max_bytes)
+        rows = await self._rows(number, first, count, max_bytes)
         entries: list[StoredEntry] = []
         size = 0
-        for index, kind, timestamp, data, payload_hash in rows:
-            if payload_hash is not None:
-                data = await self._blobs.get(worker_namespace(number), payload_hash)
-            entries.append(StoredEntry(index, kind, timestamp, data))
+        for row in rows:
+            data = row.data
+            if row.payload_hash is not None:
+                data = await self._blobs.get(worker_namespace(number), row.payload_hash)
+            entries.append(StoredEntry(row.index, row.kind, row.timestamp, data))
             size += len(data)
             if max_bytes is not None and size >= max_bytes:
                 break
         return entries
+
+    async def _rows(
+        self, number: WorkerNumber, first: int, count: int, max_bytes: int | None
+    ) -> Sequence[ArchivedEntry]:
+        """Entries of both layers. Data of one that is out of line is neither counted nor read."""
+        found: list[ArchivedEntry] = []
+        size = 0
+        while len(found) < count and (max_bytes is None or size < max_bytes):
+            wanted, rest = count - len(found), None if max_bytes is None else max_bytes - size
+            rows = await self._rows_of_their_own(number, first, wanted, rest)
+            is_there = bool(rows) and rows[0].index == first
+            if not is_there:
+                rows = await self._archived(number, first)
+            for row in rows[:wanted]:
+                # Entry 1 is never archived; what follows it may be.
+                if row.index != first or (max_bytes is not None and size >= max_bytes):
+                    break
+                found.append(row)
+                size += len(row.data)
+                first += 1
+            if not rows or (is_there and len(rows) < wanted and rows[-1].index == first - 1):
+                break
+        return found
+
+    async def _rows_of_their_own(
+        self, number: WorkerNumber, first: int, count: int, max_bytes: int | None
+    ) -> list[ArchivedEntry]:
+        if max_bytes is None:
+            rows = await self._fetch(_READ, number, first, count)
+        else:
+            rows = await self._fetch(_READ_BOUNDED, number, first, count, max_bytes)
+        return [ArchivedEntry(*row) for row in rows]
+
+    async def _archived(self, number: WorkerNumber, first: int) -> list[ArchivedEntry]:
+        return await self._database.run(lambda connection: archived(connection, number, first))
 
     async def list_workers(
         self,
@@ -249,6 +288,7 @@ class PostgresOplogStore:
                 # every later one is fenced.
                 await connection.execute("DELETE FROM workers WHERE number = $1", number)
                 await connection.execute("DELETE FROM oplog WHERE worker = $1", number)
+                await connection.execute("DELETE FROM oplog_archive WHERE worker = $1", number)
                 await connection.execute("DELETE FROM promises WHERE worker = $1", number)
                 await connection.execute("DELETE FROM scheduled_invocations WHERE worker = $1", number)
                 await connection.execute("DELETE FROM guest_writes WHERE worker = $1", number)

@@ -305,6 +305,17 @@ plugin_grants = Table(
     ),
 )
 
+oplog_archive = Table(
+    "oplog_archive",
+    metadata,
+    # Entries `first` to `last` of a worker's oplog, compressed (storage/oplog_archive.py).
+    Column("worker", BigInteger, ForeignKey("workers.number", ondelete="CASCADE"), primary_key=True),
+    Column("first", BigInteger, primary_key=True),
+    Column("last", BigInteger, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Index("oplog_archive_last_idx", "worker", "last"),
+)
+
 oplog_deliveries = Table(
     "oplog_deliveries",
     metadata,
@@ -347,6 +358,7 @@ quota_reservations = Table(
 EXTERNAL_COLUMNS = (
     ("workers", "record"),
     ("oplog", "data"),
+    ("oplog_archive", "data"),
     ("blob_chunks", "data"),
     ("keyvalue_entries", "data"),
     ("blobstore_objects", "data"),

@@ -9,6 +9,7 @@ from golem_server.model.ids import WorkerNumber
 from golem_server.model.oplog import EncodedEntry
 from golem_server.storage.blob_store import worker_namespace
 from golem_server.storage.database import Connection
+from golem_server.storage.oplog_archive import copy_archive
 
 # Keeps the source from being deleted, and nobody from writing to it.
 _HOLD = "SELECT 1 FROM workers WHERE number = $1 FOR KEY SHARE"
@@ -49,6 +50,7 @@ async def copy_oplog(
     """
     if await connection.fetchval(_HOLD, source) is None:
         raise WorkerNotFound(source)
+    await copy_archive(connection, source, copy, cut_off)
     await connection.execute(_ENTRIES, source, copy, cut_off)
     if tail:
         await connection.execute(

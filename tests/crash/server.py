@@ -34,6 +34,8 @@ class ServerUnderTest:
             "port": self._port,
             "config_folder": str(folder),
             "log_level": "warning",
+            # So few that entries are moved to the archive all the time.
+            "limits": {"oplog": {"archive_after": 20}},
         }
         self._log = (folder / "server.log").open("ab")
         self._process: asyncio.subprocess.Process | None = None

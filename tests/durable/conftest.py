@@ -59,7 +59,7 @@ async def open_stored(
     async with AsyncExitStack() as stack:
 
         async def opened(folder: str = "", **how: Any) -> Scripted:
-            store = PostgresOplogStore(database, PostgresBlobStore(database))
+            store = PostgresOplogStore(database, PostgresBlobStore(database), keep_rows=3)
             await store.open()
             stack.push_async_callback(store.close)
             world = scripted_world(store, PostgresPromiseStore(database), tmp_path / folder, code, **how)

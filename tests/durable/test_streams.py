@@ -12,6 +12,7 @@ import pytest
 
 from golem_server.durable.oplog import BACK_PRESSURE_BYTES
 from golem_server.durable.replay import CHUNK_BYTES, LOOK_AHEAD_BYTES
+from golem_server.garbage import unhurried_collection
 from golem_server.host.http_client import HttpClient
 from golem_server.model.ids import WorkerId
 from golem_server.model.oplog import HostCall
@@ -40,6 +41,8 @@ MAY_TAKE = 0.05
 async def world(database: Database, code: tuple[Engine, CodeCache], tmp_path: Path) -> AsyncGenerator[World]:
     """An executor over PostgreSQL, whose guests may use HTTP."""
     async with AsyncExitStack() as stack:
+        # As the server does: many tests leave much to walk, and a walk over all of it would count as a turn.
+        stack.enter_context(unhurried_collection())
         store = PostgresOplogStore(database, PostgresBlobStore(database))
         await store.open()
         stack.push_async_callback(store.close)
