@@ -19,6 +19,7 @@ NAMES = (
     "updates",
     "wasm_boundary",
     "worker_calls",
+    "worker_search",
 )
 
 

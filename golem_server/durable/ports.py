@@ -73,7 +73,10 @@ class OplogStore(Protocol):
         count: int,
         condition: WorkerFilter | None = None,
     ) -> WorkerPage:
-        """A component's workers in the order of their numbers, after the given one, that meet the condition."""
+        """A component's workers in the order of their numbers, after the given one, that meet the condition.
+
+        A page with a condition may have fewer than `count` workers, or none, and still say where to go on.
+        """
         ...
 
     async def delete_worker(self, number: WorkerNumber) -> None:

@@ -283,6 +283,11 @@ async def _next(context: WorkerContext, handle: int) -> Value:
     workers, after = await context.workers.operations.find(
         enumeration.component_id, enumeration.condition, enumeration.after, PAGE
     )
+    while not workers and after is not None:
+        # For a guest a page without workers is the last one.
+        workers, after = await context.workers.operations.find(
+            enumeration.component_id, enumeration.condition, after, PAGE
+        )
     return {"workers": [metadata_record(stored) for stored in workers], "after": after}
 
 

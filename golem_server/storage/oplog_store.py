@@ -56,6 +56,8 @@ FROM workers
 _FIND = f"{_WORKER} WHERE component_id = $1 AND name = $2"
 _LIST = f"{_WORKER} WHERE component_id = $1 AND number > $2 ORDER BY number LIMIT $3"
 # The condition is the partial index's own: 0 is Running, 4 is Retrying.
+# The last of those that a search looks at.
+_AHEAD = "SELECT number FROM workers WHERE component_id = $1 AND number > $2 ORDER BY number OFFSET $3 - 1 LIMIT 1"
 _RECOVER = f"{_WORKER} WHERE (status IN (0, 4) OR pending_count > 0) AND number > $1 ORDER BY number LIMIT $2"
 _WAKE = f"{_WORKER} WHERE wake_at <= $1 AND (wake_at, number) > ($3, $4) ORDER BY wake_at, number LIMIT $2"
 _NEXT_WAKE = "SELECT min(wake_at) FROM workers WHERE wake_at > $1"
@@ -74,6 +76,14 @@ SELECT index, kind, timestamp, data, payload_hash FROM (
 ) AS summed
 WHERE before < $4 ORDER BY index
 """
+
+MAX_SCANNED = 50_000
+"""Workers that one page of a search looks at where no index leads to those that are looked for."""
+
+SEARCH_MILLISECONDS = 25
+"""How long it may take to find that out."""
+
+_MAX_NUMBER = (1 << 63) - 1
 
 _arguments_decoder = msgspec.msgpack.Decoder(list[str])
 _variables_decoder = msgspec.msgpack.Decoder(dict[str, str])
@@ -245,22 +255,54 @@ class PostgresOplogStore:
         count: int,
         condition: WorkerFilter | None = None,
     ) -> WorkerPage:
-        """A component's workers in the order of their numbers, after the given one, that meet the condition."""
+        """A component's workers in the order of their numbers, after the given one, that meet the condition.
+
+        Where too many workers would have to be looked at for those that meet a condition, a page may have fewer than
+        `count`, or none, and still say where to go on.
+        """
         if condition is None:
             return _page(await self._fetch(_LIST, component_id, after or 0, count + 1), count)
-        search = SearchQuery(condition, 3)
-        query = f"{_WORKER} WHERE component_id = $1 AND number > $2 AND {search.text} ORDER BY number LIMIT $3"
+        search = SearchQuery(condition, 4)
+        query = (
+            f"{_WORKER} WHERE component_id = $1 AND number > $2 AND number <= $4 AND {search.text} "
+            "ORDER BY number LIMIT $3"
+        )
         found: list[StoredWorker] = []
         last = after or 0
+        bound: int | None = None
         while True:
-            rows = await self._fetch(query, component_id, last, count + 1, *search.parameters)
+            up_to = _MAX_NUMBER if bound is None else bound
+            arguments = (component_id, last, count + 1, up_to, *search.parameters)
+            rows = await self._search(query, arguments, None if bound else SEARCH_MILLISECONDS)
+            if rows is None:
+                # No index leads to them: some workers are looked at now, and others with the next page.
+                ahead = await self._fetch(_AHEAD, component_id, last, MAX_SCANNED)
+                bound = ahead[0][0] if ahead else _MAX_NUMBER
+                continue
             workers = [_worker(row) for row in rows]
             found += workers if search.exact else [worker for worker in workers if matches(condition, worker)]
             if len(found) > count:
                 return WorkerPage(found[:count], found[count - 1].number)
             if len(rows) <= count:
-                return WorkerPage(found, None)
+                return WorkerPage(found, None if bound is None or bound == _MAX_NUMBER else WorkerNumber(bound))
             last = workers[-1].number
+
+    async def _search(
+        self, query: str, arguments: tuple[object, ...], milliseconds: int | None
+    ) -> Sequence[Record] | None:
+        """The rows of a query that may take this long, None where it takes longer."""
+        if milliseconds is None:
+            return await self._fetch(query, *arguments)
+
+        async def fetch(connection: Connection) -> Sequence[Record] | None:
+            try:
+                async with connection.transaction():
+                    await connection.execute(f"SET LOCAL statement_timeout = {milliseconds:d}")
+                    return await connection.fetch(query, *arguments)
+            except asyncpg.QueryCanceledError:
+                return None
+
+        return await self._database.run(fetch)
 
     async def workers_to_recover(self, after: WorkerNumber | None, count: int) -> WorkerPage:
         """Workers that were at work when the last run ended: Running, Retrying, or with pending invocations."""

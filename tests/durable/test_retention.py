@@ -32,6 +32,19 @@ FAILED = Error(timestamp=4, message="no", retry_from=1, retriable=False, error_k
 AGENT = WorkerId(ComponentId(UUID(int=1)), "w")
 
 
+class Cleared(MemoryOplogStore):
+    """Tells when a worker was deleted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cleared = asyncio.Event()
+
+    async def delete_worker(self, number: WorkerNumber) -> None:
+        """Delete it, and tell."""
+        await super().delete_worker(number)
+        self.cleared.set()
+
+
 def create(worker_id: WorkerId, *, ephemeral: bool = True) -> Create:
     """The first entry of an agent."""
     return Create(
@@ -91,12 +104,12 @@ async def test_a_time_is_set_when_an_ephemeral_worker_has_ended(
 
 
 async def test_what_is_over_is_deleted_by_the_next_server(open_scripted: OpenScripted) -> None:
-    store = MemoryOplogStore()
+    store = Cleared()
     scripted = await open_scripted(store)
     old, new = scripted.other("old"), scripted.other("new")
     await leave(store, old, [create(old), STARTED, FINISHED], 1)
     await leave(store, new, [create(new), STARTED, FINISHED], 1 << 50)
     await scripted.world.crash()
-    while await scripted.world.executor.exists(old):
-        await asyncio.sleep(0)
+    await store.cleared.wait()
+    assert not await scripted.world.executor.exists(old)
     assert await scripted.world.executor.exists(new)
