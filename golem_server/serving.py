@@ -12,21 +12,14 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Generator, MutableMapping
+from collections.abc import Generator
 from time import perf_counter
-from typing import Any
 
 import uvicorn
 
+from golem_server.asgi import AsgiApplication, Message, Receive, Scope, Send
 from golem_server.settings import Settings
 from golem_server.telemetry import Metrics
-
-# The shape of ASGI (asgi.readthedocs.io, version 3.0).
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-AsgiApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
 

@@ -32,9 +32,9 @@ from golem_server.api import (
 )
 from golem_server.api.contract import openapi_document
 from golem_server.api.errors import answer_error
-from golem_server.api.invocations import AWAIT, FORGET, Invocations, Scope, Send
-from golem_server.api.json_bodies import Message, Receive
+from golem_server.api.invocations import AWAIT, FORGET, Invocations
 from golem_server.api.services import ApiServices
+from golem_server.asgi import Message, Receive, Scope, Send
 from golem_server.model.errors import GolemError
 
 _ROUTES = (

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from golem_server.api.json_bodies import Headers
 from golem_server.api.services import services_of
+from golem_server.asgi import Headers
 from golem_server.registry.access import AccountContext
 
 _COOKIE = b"GOLEM_SESSION"

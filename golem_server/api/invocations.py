@@ -11,8 +11,8 @@ and converters by the export. All three are bounded and only save time.
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -20,9 +20,10 @@ from starlette.requests import ClientDisconnect
 
 from golem_server.api.authentication import credential
 from golem_server.api.errors import answer_of, unexpected
-from golem_server.api.json_bodies import EMPTY_OBJECT, JsonReader, Message, Receive
+from golem_server.api.json_bodies import EMPTY_OBJECT, JsonReader
 from golem_server.api.paths import parse_uuid, parse_worker_name, visible_component
 from golem_server.api.services import ApiServices
+from golem_server.asgi import Receive, Scope, Send
 from golem_server.model.component_agents import is_agent_function
 from golem_server.model.errors import Conflict, InvalidInput
 from golem_server.model.function_names import ResolvedFunction
@@ -33,9 +34,6 @@ from golem_server.model.principals import user_principal
 from golem_server.model.trace import NO_TRACE, TraceContext, parse_trace_headers
 from golem_server.model.types import FunctionType, Value
 from golem_server.model.workers import WorkerCreation
-
-Scope: TypeAlias = Message
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 AWAIT = b"invoke-and-await"
 FORGET = b"invoke"

@@ -1,23 +1,21 @@
 """JSON in and out: bounded in size and depth, exact for 64-bit integers, decoded by msgspec.
 
-A body is read from ASGI's `receive` itself, so that the limit holds for chunked bodies too and nothing is copied.
+The limit of a body's size is kept while it is read (`golem_server.asgi`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any, TypeAlias, TypeVar, cast
+from collections.abc import Iterable
+from typing import Any, TypeVar, cast
 
 import msgspec
 from fastapi import Response
 from starlette.requests import ClientDisconnect
 
+from golem_server import asgi
 from golem_server.api.errors import UnsupportedMediaType
+from golem_server.asgi import Headers, Receive
 from golem_server.model.errors import InvalidInput, TooLarge
-
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
 
 T = TypeVar("T")
 
@@ -39,32 +37,12 @@ def empty_response() -> Response:
 
 async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
     """The whole body. Raises TooLarge beyond `limit` bytes, ClientDisconnect if the client leaves before its end."""
-    for name, value in headers:
-        if name == b"content-length" and value.isdigit() and int(value) > limit:
-            raise _too_large(limit)
-    message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body", False):
-        body: bytes = message.get("body", b"")
-        if len(body) > limit:
-            raise _too_large(limit)
-        return body
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        part: bytes = message.get("body", b"")
-        size += len(part)
-        if size > limit:
-            raise _too_large(limit)
-        parts.append(part)
-        if not message.get("more_body", False):
-            return b"".join(parts)
-        message = await receive()
-
-
-def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"The body is larger than {limit} bytes")
+    try:
+        return await asgi.read_body(receive, headers, limit)
+    except asgi.BodyTooLarge as error:
+        raise TooLarge(str(error)) from None
+    except asgi.ClientLeft:
+        raise ClientDisconnect from None
 
 
 def check_json_type(headers: Headers) -> None:

@@ -23,7 +23,7 @@ ROOMS: dict[str, set[str]] = {
 INNER_ROOMS: dict[str, set[str]] = {"gateway.rib": {"model"}}
 """Parts of rooms that keep to themselves: they import their own files and these rooms, not the room around them."""
 
-GROUND = {"settings", "quantities", "network_rules", "clock", "garbage", "telemetry"}
+GROUND = {"asgi", "settings", "quantities", "network_rules", "clock", "garbage", "telemetry"}
 """Files beside the rooms that every room but the model may import; they import one another and no room."""
 
 COMPOSITION = {
