@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import shutil
+import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from golem_server import __version__
-from golem_server.api.application import build_application
+from golem_server.api.application import Application, build_application
 from golem_server.api.services import ApiServices
 from golem_server.clock import SystemClock
 from golem_server.durable.directory import ComponentDirectory
@@ -28,6 +29,11 @@ from golem_server.durable.plugin_delivery import DeliverySettings
 from golem_server.durable.ports import OplogStore, WorkerComponent
 from golem_server.durable.runtime import ExecutorSettings, Runtime
 from golem_server.garbage import unhurried_collection
+from golem_server.gateway.classic.api_site import ApiSites
+from golem_server.gateway.classic.compiler import DefinitionCompiler
+from golem_server.gateway.endpoint import Gateway
+from golem_server.gateway.front_door import FrontDoor
+from golem_server.gateway.sites import Sites
 from golem_server.host.catalog import ALL, VIRTUAL_FUNCTIONS
 from golem_server.host.filesystem_sandbox import FilesystemLimits
 from golem_server.host.generated_clients import ClientFunctions
@@ -48,16 +54,19 @@ from golem_server.registry.accounts import (
     Accounts,
 )
 from golem_server.registry.agent_directory import AgentDirectory
+from golem_server.registry.api_definitions import ApiDefinitions
 from golem_server.registry.components import Components
 from golem_server.registry.plugins import Plugins
 from golem_server.registry.resources import Resources
 from golem_server.registry.tokens import LOCAL_TOKEN, Tokens
-from golem_server.serving import RequestEdge, listen, serve_application
+from golem_server.serving import RequestEdge, listen, listen_for_deployed, serve_application
 from golem_server.settings import Settings
+from golem_server.storage.api_definition_store import PostgresApiDefinitionStore
 from golem_server.storage.blob_store import PostgresBlobStore
 from golem_server.storage.database import Database
 from golem_server.storage.delivery_store import PostgresDeliveryStore
 from golem_server.storage.embedded import EmbeddedPostgres, running_url
+from golem_server.storage.gateway_generation import PostgresGatewayGeneration
 from golem_server.storage.key_value_store import PostgresKeyValueStore
 from golem_server.storage.migrate import migrate as migrate_database
 from golem_server.storage.object_store import PostgresObjectStore
@@ -100,10 +109,34 @@ class TokenInfo:
 
 async def serve(settings: Settings) -> None:
     """Run the server until a stop signal. Raises AddressInUse, StartupFailed or Unavailable."""
+    server = bind(settings, Metrics())
+    await serve_application(server.edge, settings, *server.listeners)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that is bound to its ports and not yet started. `edge` is what answers at all of them."""
+
+    api: Application
+    edge: RequestEdge
+    listeners: tuple[socket.socket, socket.socket]
+    """Of the API, and of deployed APIs."""
+
+
+def bind(
+    settings: Settings, metrics: Metrics, observe: Callable[[OplogStore], OplogStore] = lambda store: store
+) -> Server:
+    """Take the ports, and build what answers at them. Raises AddressInUse."""
     listener = listen(settings)
-    metrics = Metrics()
-    application = build_application(lambda: running(settings, metrics))
-    await serve_application(RequestEdge(application, metrics), settings, listener)
+    try:
+        deployed = listen_for_deployed(settings)
+    except BaseException:
+        listener.close()
+        raise
+    api = build_application(lambda: running(settings, metrics, observe, door))
+    door = FrontDoor(api, settings.host)
+    door.at_port(deployed.getsockname()[1], door.deployed)
+    return Server(api, RequestEdge(door, metrics), (listener, deployed))
 
 
 async def migrate(settings: Settings) -> None:
@@ -138,11 +171,14 @@ async def token(settings: Settings) -> TokenInfo:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, metrics: Metrics, observe: Callable[[OplogStore], OplogStore] = lambda store: store
+    settings: Settings,
+    metrics: Metrics,
+    observe: Callable[[OplogStore], OplogStore] = lambda store: store,
+    door: FrontDoor | None = None,
 ) -> AsyncGenerator[ApiServices]:
     """Everything behind the routes, started; stopped in the opposite order at the end.
 
-    `observe` may put something between the executor and the oplog store; fault tests do.
+    `observe` may put something between the executor and the oplog store; fault tests do. `door` gets the gateway.
     """
     _allow_many_files()
     clock = SystemClock()
@@ -286,10 +322,20 @@ async def running(
         )
         await executor.start()
         stack.push_async_callback(executor.stop, settings.stop_timeout.total_seconds())
+        definition_store = PostgresApiDefinitionStore(database)
+        compiler = DefinitionCompiler(executor, components)
+        sites = Sites([ApiSites(definition_store, compiler)], PostgresGatewayGeneration(database))
+        definitions = ApiDefinitions(definition_store, compiler, clock, sites.forget)
+        components.constrain(definitions.check_component)
+        watching = asyncio.create_task(sites.watch())
+        stack.callback(watching.cancel)
+        if door is not None:
+            door.gateway = Gateway(sites, settings.limits.request.deployed_api_body, metrics.error)
         stack.enter_context(unhurried_collection())
         yield ApiServices(
             executor=executor,
             components=components,
+            definitions=definitions,
             directory=directory,
             accounts=accounts,
             plugins=Plugins(PostgresPluginStore(database), accounts, components, clock),

@@ -95,20 +95,29 @@ class RequestEdge:
 
 
 def listen(settings: Settings) -> socket.socket:
-    """A socket bound to the address of the settings, to be handed to `serve_application`.
+    """A socket bound to the API's address, to be handed to `serve_application`.
 
     Bound before anything else is started, so that a second server ends at once instead of disturbing the first one's
     data folder. Raises AddressInUse if the address is taken or not of this machine.
     """
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    return _bound(settings.host, settings.port)
+
+
+def listen_for_deployed(settings: Settings) -> socket.socket:
+    """A socket bound to the address of deployed APIs. Raises AddressInUse."""
+    return _bound(settings.host, settings.deployed_api_port)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((settings.host.strip("[]"), settings.port))
+        listener.bind((host.strip("[]"), port))
     except OSError as error:
         listener.close()
         reason = "the port is in use" if error.errno == errno.EADDRINUSE else (error.strerror or str(error))
-        raise AddressInUse(f"cannot listen on {settings.host}:{settings.port}: {reason}") from error
+        raise AddressInUse(f"cannot listen on {host}:{port}: {reason}") from error
     listener.set_inheritable(False)
     return listener
 
@@ -119,8 +128,10 @@ def address_of(listener: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-async def serve_application(application: AsgiApplication, settings: Settings, listener: socket.socket) -> None:
-    """Serve until a stop signal, and return when everything is shut down.
+async def serve_application(
+    application: AsgiApplication, settings: Settings, listener: socket.socket, *others: socket.socket
+) -> None:
+    """Serve on all sockets until a stop signal, and return when everything is shut down.
 
     The application's lifespan is run around it: its startup before the first connection is accepted, its shutdown after
     the last request has ended. Raises StartupFailed if the startup fails; the reason is in the log.
@@ -145,12 +156,13 @@ async def serve_application(application: AsgiApplication, settings: Settings, li
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     server = _Server(config)
     try:
-        await server.serve(sockets=[listener])
+        await server.serve(sockets=[listener, *others])
     except SystemExit as exit_request:
         # uvicorn ends the process when the startup fails; here the caller decides, after it has put things away.
         raise StartupFailed("the server did not start; the log says why") from exit_request
     finally:
-        listener.close()
+        for each in (listener, *others):
+            each.close()
 
 
 class _Server(uvicorn.Server):
@@ -179,7 +191,8 @@ class _Server(uvicorn.Server):
         """Run the application's startup, then accept connections."""
         await super().startup(sockets)
         if self.started and sockets:
-            _log.info("ready", extra={"address": address_of(sockets[0])})
+            deployed = {"deployed_apis": address_of(sockets[1])} if len(sockets) > 1 else {}
+            _log.info("ready", extra={"address": address_of(sockets[0]), **deployed})
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop accepting, wait for requests, run the application's shutdown."""

@@ -37,6 +37,9 @@ from golem_server.quantities import Duration, Size
 
 _KIB, _MIB, _GIB = 1 << 10, 1 << 20, 1 << 30
 
+_CUSTOM_REQUEST_PORT = 9006
+"""Golem's own."""
+
 _DEFAULT_CONFIG_FOLDER = Path("config")
 
 
@@ -94,6 +97,8 @@ class RequestLimits(SettingsGroup):
     """Bytes of a JSON body."""
     json_depth: PositiveInt = 64
     """Depth of nested arrays and objects in a JSON body."""
+    deployed_api_body: Size = Size(10 * _MIB)
+    """Bytes of the body of a request to a deployed HTTP API."""
 
 
 class OplogLimits(SettingsGroup):
@@ -234,6 +239,9 @@ class Settings(BaseSettings):
     """Address to listen on. Anything but a loopback address makes the server reachable by others."""
     port: int = Field(default=9881, ge=0, le=65_535)
     """Port to listen on; 0 takes a free one, which the log names."""
+    custom_request_port: int | None = Field(default=None, ge=0, le=65_535)
+    """Port at which deployed HTTP APIs answer, whatever the host; 0 takes a free one, which the log names. Without a
+    value: 9006, or a free one where `port` is 0."""
     data_directory: Path = Path("data")
     """Folder for the embedded PostgreSQL, compiled code and the workers' file systems."""
     database_url: SecretStr | None = None
@@ -273,6 +281,13 @@ class Settings(BaseSettings):
         if url is not None and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
             raise ValueError("expected a URL that starts with postgresql://")
         return url
+
+    @property
+    def deployed_api_port(self) -> int:
+        """The port to bind for deployed APIs; 0 is any free one."""
+        if self.custom_request_port is not None:
+            return self.custom_request_port
+        return _CUSTOM_REQUEST_PORT if self.port else 0
 
     @property
     def listens_on_loopback(self) -> bool:

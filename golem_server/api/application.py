@@ -18,10 +18,10 @@ from starlette.routing import Route
 from golem_server import __version__
 from golem_server.api import (
     agents,
+    api_definitions,
     components,
     connect,
     health,
-    not_built,
     oplog,
     plugins,
     resources,
@@ -49,7 +49,7 @@ _ROUTES = (
     oplog,
     plugins,
     resources,
-    not_built,
+    api_definitions,
 )
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD")
 

@@ -53,13 +53,6 @@ class UnsupportedMediaType(GolemError):
     code = "VALIDATION_ERROR"
 
 
-class NotBuilt(GolemError):
-    """The contract has this operation, this version of the server does not."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what} is not available in this version")
-
-
 STATUS: dict[type[GolemError], int] = {
     InvalidInput: 400,
     Unauthorized: 401,
@@ -73,7 +66,6 @@ STATUS: dict[type[GolemError], int] = {
     # Golem answers 500, which its own client takes for a fault that passes, and asks again.
     InvalidWorkerRequest: 400,
     WorkerError: 500,
-    NotBuilt: 501,
     Unavailable: 503,
     GolemError: 500,
 }

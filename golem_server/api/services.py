@@ -10,6 +10,7 @@ from fastapi import Request
 from golem_server.durable.executor import Executor
 from golem_server.registry.accounts import Accounts
 from golem_server.registry.agent_directory import AgentDirectory
+from golem_server.registry.api_definitions import ApiDefinitions
 from golem_server.registry.components import Components
 from golem_server.registry.plugins import Plugins
 from golem_server.registry.resources import Resources
@@ -24,6 +25,7 @@ class ApiServices:
 
     executor: Executor
     components: Components
+    definitions: ApiDefinitions
     directory: AgentDirectory
     accounts: Accounts
     plugins: Plugins

@@ -73,6 +73,9 @@ def _opened(folder: Path, path: str) -> int:
     """What the path names, open; a directory only where its content can be listed."""
     current = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     for name in filter(None, path.split("/")):
+        if name == ".." or "\0" in name:  # A path never leads out of the worker's folder.
+            os.close(current)
+            raise NotFound(f"File not found: {path}", code="FILE_NOT_FOUND")
         try:
             below = os.open(name, _OPEN, dir_fd=current)
         except OSError as error:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 from uuid import uuid4
 
 import msgspec
@@ -46,6 +46,9 @@ from golem_server.registry.component_names import check_component_name, componen
 from golem_server.registry.component_transformers import TransformerClient, transform, transformers
 from golem_server.registry.file_archives import FILE_NAMESPACE, ArchiveLimits, KeptFile, keep_files
 from golem_server.registry.ports import AgentDiscovery, ComponentInspector, ComponentStore, Upload, WasmStore
+
+ComponentConstraint: TypeAlias = Callable[[EnvironmentId, str, ComponentType], Awaitable[None]]
+"""Raises Conflict if the component of this name must not get a binary of this type."""
 
 WASM_NAMESPACE = "components"
 """The blob namespace of the binaries."""
@@ -172,6 +175,7 @@ class Components:
         self._remember = remember_latest.total_seconds()
         self._latest: dict[ComponentId, _Latest] = {}
         self._revisions: OrderedDict[tuple[ComponentId, Revision], RegisteredComponent] = OrderedDict()
+        self._constraints: ComponentConstraint | None = None
         # Grows with each change through this server: an answer read before a change must not be remembered after it.
         self._changes = 0
 
@@ -179,6 +183,10 @@ class Components:
     def changes(self) -> int:
         """A number that grows with each change through this server."""
         return self._changes
+
+    def constrain(self, constraint: ComponentConstraint) -> None:
+        """Ask this before a component gets another binary."""
+        self._constraints = constraint
 
     async def create(
         self,
@@ -241,7 +249,8 @@ class Components:
         """Add a revision; what is not given stays as it is. Running workers keep theirs.
 
         Raises NotFound, InvalidInput for a wrong binary, and Conflict if `current_revision` is not the latest
-        revision. Without it the last writer wins.
+        revision, or if something that is deployed needs what the new binary lacks. Without `current_revision` the last
+        writer wins.
         """
         stored = await self._current(component_id, current_revision)
         kept = None
@@ -255,6 +264,9 @@ class Components:
                 before.plugins if plugins is None else plugins,
                 agents,
             )
+        if kept is not None and self._constraints is not None:
+            type_ = component_type_from_data(msgspec.msgpack.decode(kept.metadata)["type"])
+            await self._constraints(before.environment_id, before.name, type_)
         for _ in range(_UPDATE_ATTEMPTS):
             latest = stored.revision
             source = kept or latest

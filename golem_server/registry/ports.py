@@ -6,12 +6,13 @@ database cannot be reached.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from golem_server.model.agent_types import AgentType
+from golem_server.model.api_definitions import ApiDefinition, ApiDeployment, DefinitionKey, Site, StoredDefinition
 from golem_server.model.ids import AccountId, ComponentId, EnvironmentId, Revision, TokenId
 from golem_server.model.metadata import BinaryMetadata
 from golem_server.model.plugins import Plugin, PluginGrant, PluginGrantId, PluginId
@@ -170,6 +171,83 @@ class ResourceStore(Protocol):
 
     async def delete_resource(self, resource: ResourceDefinitionId, revision: int) -> bool:
         """Remove a definition with what is reserved of it. False if it is not there or has another revision."""
+        ...
+
+
+class ApiDefinitionStore(Protocol):
+    """Definitions of HTTP APIs and the sites where they are deployed."""
+
+    async def add_definition(self, environment_id: EnvironmentId, stored: StoredDefinition) -> bool:
+        """Write a definition. False, and nothing written, if there is one of that id and version."""
+        ...
+
+    async def replace_definition(self, environment_id: EnvironmentId, stored: StoredDefinition) -> bool:
+        """Replace a draft, keeping the time of its creation. False if it is not there or no draft any more."""
+        ...
+
+    async def find_definition(self, environment_id: EnvironmentId, key: DefinitionKey) -> StoredDefinition | None:
+        """A definition, or None."""
+        ...
+
+    async def list_definitions(self, environment_id: EnvironmentId, id_: str | None) -> list[StoredDefinition]:
+        """The definitions of an environment, or those with one id, by id and version (bytewise)."""
+        ...
+
+    async def delete_definition(self, environment_id: EnvironmentId, key: DefinitionKey) -> list[str] | None:
+        """Delete a definition. Returns the sites that have it, and keep it, or None if it is not there."""
+        ...
+
+    async def deployed_definitions(self, environment_id: EnvironmentId) -> list[StoredDefinition]:
+        """The definitions of an environment that some site has."""
+        ...
+
+    async def definitions_at(self, site: str) -> tuple[EnvironmentId, list[StoredDefinition]] | None:
+        """The definitions at a site in the order in which they came there, with their environment; None for none."""
+        ...
+
+    async def deploy(
+        self,
+        environment_id: EnvironmentId,
+        site: Site,
+        definitions: Sequence[StoredDefinition],
+        present: Sequence[StoredDefinition],
+        now: int,
+    ) -> bool:
+        """Add definitions to a site that has those in `present`, and make them final.
+
+        False, and nothing written, if the site or one of the definitions has changed since they were read.
+        """
+        ...
+
+    async def list_deployments(self, environment_id: EnvironmentId, id_: str | None) -> list[ApiDeployment]:
+        """The sites of an environment by name, or those that have definitions with an id, with these alone."""
+        ...
+
+    async def find_deployment(self, environment_id: EnvironmentId, site: str) -> ApiDeployment | None:
+        """What is at a site, or None."""
+        ...
+
+    async def undeploy(self, environment_id: EnvironmentId, site: str, key: DefinitionKey | None) -> int:
+        """Take one definition, or all, from a site; returns how many. One that no site has becomes a draft again."""
+        ...
+
+
+class ApiCompiler(Protocol):
+    """Checks definitions: paths, scripts, types."""
+
+    async def check(self, environment_id: EnvironmentId, definition: ApiDefinition) -> StoredDefinition:
+        """The definition as it is to be stored, with the versions of its components resolved.
+
+        Raises InvalidInput that names the route and the place that are wrong, NotFound for a security scheme.
+        """
+        ...
+
+    def conflicts(self, added: Sequence[StoredDefinition], present: Sequence[StoredDefinition]) -> list[str]:
+        """The paths of added routes that match what another route, added or present, matches too."""
+        ...
+
+    def signatures(self, type_: ComponentType) -> Mapping[str, str]:
+        """The functions that a component exports, by full name, with their signatures as text."""
         ...
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     ForeignKey,
@@ -354,6 +355,40 @@ quota_reservations = Table(
     Index("quota_reservations_resource_idx", "resource"),
     Index("quota_reservations_worker_idx", "worker"),
 )
+
+api_definitions = Table(
+    "api_definitions",
+    metadata,
+    Column("environment_id", Uuid, ForeignKey("environments.id"), primary_key=True),
+    Column("id", _name, primary_key=True),
+    Column("version", _name, primary_key=True),
+    # Grows with every change, so that a deployment notices one that came between its checks and itself.
+    Column("revision", BigInteger, nullable=False),
+    Column("draft", Boolean, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+api_deployments = Table(
+    "api_deployments",
+    metadata,
+    Column("site", _name, primary_key=True),
+    Column("definition_id", _name, primary_key=True),
+    Column("definition_version", _name, primary_key=True),
+    Column("environment_id", Uuid, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("subdomain", Text),
+    Column("created_at", BigInteger, nullable=False),
+    ForeignKeyConstraint(
+        ["environment_id", "definition_id", "definition_version"],
+        ["api_definitions.environment_id", "api_definitions.id", "api_definitions.version"],
+        name="api_deployments_environment_id_fkey",
+    ),
+    Index("api_deployments_definition_idx", "environment_id", "definition_id", "definition_version"),
+)
+
+# One row: a number that grows with every change of what gateways serve, for servers that look for changes.
+gateway_generation = Table("gateway_generation", metadata, Column("number", BigInteger, primary_key=True))
 
 EXTERNAL_COLUMNS = (
     ("workers", "record"),

@@ -18,12 +18,10 @@ from urllib.parse import quote, urlencode
 
 import uvicorn
 
-from golem_server.api.application import build_application
 from golem_server.api.services import ApiServices
-from golem_server.app import running
+from golem_server.app import bind
 from golem_server.registry.accounts import DEFAULT_ENVIRONMENT_ID
 from golem_server.registry.tokens import LOCAL_TOKEN
-from golem_server.serving import RequestEdge, listen
 from golem_server.settings import Settings
 from golem_server.telemetry import Metrics
 from tests.api.guest import API, guest
@@ -57,15 +55,15 @@ class ServerThread:
     def __init__(self, settings: Settings) -> None:
         assert settings.database_url is not None
         self.database_url = settings.database_url.get_secret_value()
-        self._listener = listen(settings)
-        self.port: int = self._listener.getsockname()[1]
         self.metrics = Metrics()
-        self.application = build_application(lambda: running(settings, self.metrics))
-        config = uvicorn.Config(
-            RequestEdge(self.application, self.metrics), http="httptools", loop="uvloop", lifespan="on", log_config=None
-        )
+        bound = bind(settings, self.metrics)
+        self._listeners = bound.listeners
+        self.port: int = bound.listeners[0].getsockname()[1]
+        self.deployed_port: int = bound.listeners[1].getsockname()[1]
+        self.application = bound.api
+        config = uvicorn.Config(bound.edge, http="httptools", loop="uvloop", lifespan="on", log_config=None)
         self._server = _Server(config)
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listener]})
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": list(self._listeners)})
 
     def __enter__(self) -> ServerThread:
         self._thread.start()
@@ -81,7 +79,8 @@ class ServerThread:
     def __exit__(self, *_: object) -> None:
         self._server.should_exit = True
         self._thread.join()
-        self._listener.close()
+        for listener in self._listeners:
+            listener.close()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from golem_server.api.application import Application, build_application
-from golem_server.api.errors import NotBuilt, UnsupportedMediaType, answer_of
+from golem_server.api.errors import UnsupportedMediaType, answer_of
 from golem_server.api.services import ApiServices
 from golem_server.model import errors
 from golem_server.model.ids import ComponentId, WorkerId
@@ -35,7 +35,6 @@ CASES: list[tuple[errors.GolemError, int, dict[str, Any] | None]] = [
     (UnsupportedMediaType("m"), 415, None),
     (errors.LimitExceeded("m"), 422, None),
     (errors.TooManyPending("m"), 429, None),
-    (NotBuilt("m"), 501, None),
     (errors.Unavailable("m"), 503, None),
     (errors.OplogFenced("m"), 503, None),
     (errors.WorkerError("m"), 500, {"type": "Unknown", "details": "m"}),
@@ -106,11 +105,6 @@ def test_what_no_route_takes_is_answered_in_json(client: Client, method: str, pa
     assert answer.status == status
     assert answer.headers["content-type"] == "application/json"
     assert method == "HEAD" or answer.json["error"]
-
-
-@pytest.mark.parametrize("path", ["/api/definitions", "/api/deployments"])
-def test_whole_parts_that_are_not_built_say_so(client: Client, path: str) -> None:
-    client.get(f"/v1{path}").refused(501, "is not available in this version")
 
 
 def test_pages_of_other_sites_may_call_with_credentials(client: Client) -> None:

@@ -17,9 +17,8 @@ from typing import Any
 import uvloop
 
 from golem_server import app
-from golem_server.api.application import build_application
 from golem_server.durable.ports import OplogStore
-from golem_server.serving import RequestEdge, listen, serve_application
+from golem_server.serving import serve_application
 from golem_server.settings import Settings
 from golem_server.telemetry import Metrics, configure_logging
 from tests.crash.killing_store import KillingStore, KillPlan
@@ -31,10 +30,8 @@ async def serve(settings: Settings, plan: KillPlan | None) -> None:
     def observe(store: OplogStore) -> OplogStore:
         return store if plan is None else KillingStore(store, plan)
 
-    listener = listen(settings)
-    metrics = Metrics()
-    application = build_application(lambda: app.running(settings, metrics, observe))
-    await serve_application(RequestEdge(application, metrics), settings, listener)
+    server = app.bind(settings, Metrics(), observe)
+    await serve_application(server.edge, settings, *server.listeners)
 
 
 def child(command: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from golem_server import __version__
 from golem_server.cli import main
 
 COMMAND = [sys.executable, "-m", "golem_server"]
-READY = re.compile(r"ready.*(http://[^\s\"]+)")
+READY = re.compile(r"ready.*?(http://[^\s\"]+)")
 
 
 @contextmanager

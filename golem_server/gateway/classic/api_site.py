@@ -1,0 +1,132 @@
+"""A site of API definitions: finds the route of a request, asks who calls and from where, and lets its binding answer.
+
+The order is that of reference gateway, sections 1.12 and 1.14: route, login, cross-origin rules, binding.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from golem_server.gateway.classic.compiler import CompiledRoute, DefinitionCompiler
+from golem_server.gateway.classic.cors import CorsPolicy
+from golem_server.gateway.classic.path_patterns import request_segments
+from golem_server.gateway.classic.request_inputs import RequestFacts
+from golem_server.gateway.classic.router import Router
+from golem_server.gateway.failures import RequestFailed
+from golem_server.gateway.requests import GatewayRequest
+from golem_server.gateway.responses import GatewayResponse
+from golem_server.gateway.sites import Site
+from golem_server.model.errors import InvalidInput
+from golem_server.model.ids import EnvironmentId
+from golem_server.registry.ports import ApiDefinitionStore
+
+_log = logging.getLogger(__name__)
+
+
+class Login(Protocol):
+    """Knows who calls routes that have a security scheme."""
+
+    async def claims(
+        self, request: GatewayRequest, environment_id: EnvironmentId, scheme: str
+    ) -> Mapping[str, Any] | GatewayResponse:
+        """The claims of the caller's ID token, or the response that lets the caller log in."""
+        ...
+
+    async def callback(
+        self, request: GatewayRequest, environment_id: EnvironmentId, schemes: Sequence[str]
+    ) -> GatewayResponse | None:
+        """The response to a caller who comes back from a provider of one of these schemes; None for any other."""
+        ...
+
+
+class ApiSite:
+    """Implements `sites.Site` for the routes of one or more definitions."""
+
+    def __init__(self, environment_id: EnvironmentId, routes: Sequence[Sequence[CompiledRoute]], login: Login | None):
+        """The routes of each definition at the site."""
+        self._environment_id = environment_id
+        self._login = login
+        placed: list[_PlacedRoute] = []
+        for definition in routes:
+            policies = {compiled.pattern.shape: compiled.cors for compiled in definition if compiled.cors is not None}
+            placed += [_PlacedRoute(compiled, policies.get(compiled.pattern.shape)) for compiled in definition]
+        self._router = Router([(each.method, each.compiled.pattern, each) for each in placed])
+        self._schemes = tuple(dict.fromkeys(each.security for each in placed if each.security is not None))
+
+    async def answer(self, request: GatewayRequest) -> GatewayResponse:
+        """The response to a request to this host. Raises RequestFailed, or an error of a worker."""
+        segments = request_segments(request.path)
+        found = None if segments is None else self._router.find(request.method, segments)
+        if found is None:
+            if self._schemes and self._login is not None:
+                response = await self._login.callback(request, self._environment_id, self._schemes)
+                if response is not None:
+                    return response
+            raise RequestFailed(404, "Route not found")
+        route, values = found
+        facts = RequestFacts(request, dict(zip(route.compiled.pattern.variables, values, strict=True)))
+        if route.security is not None:
+            who = await self._who(request, route.security)
+            if isinstance(who, GatewayResponse):
+                return who
+            facts.claims = who
+        if route.policy is None:
+            return await route.compiled.endpoint.answer(facts)
+        return await _with_policy(route.policy, route, facts)
+
+    async def _who(self, request: GatewayRequest, scheme: str) -> Mapping[str, Any] | GatewayResponse:
+        if self._login is None:
+            raise RequestFailed(401, "Nobody can log in at this server")
+        return await self._login.claims(request, self._environment_id, scheme)
+
+
+class _PlacedRoute:
+    """A route at a site, with the cross-origin rules of its path; a preflight itself is not held to them."""
+
+    __slots__ = ("compiled", "method", "policy", "security")
+
+    def __init__(self, compiled: CompiledRoute, policy: CorsPolicy | None) -> None:
+        self.compiled = compiled
+        self.method = compiled.route.method
+        self.security = compiled.route.security
+        self.policy = policy if compiled.cors is None else None
+
+
+async def _with_policy(policy: CorsPolicy, route: _PlacedRoute, facts: RequestFacts) -> GatewayResponse:
+    origin = facts.request.header("origin")
+    if origin is None:
+        return await route.compiled.endpoint.answer(facts)
+    if not policy.allows(origin):
+        raise RequestFailed(403, "CORS Error: Origin not allowed")
+    try:
+        response = await route.compiled.endpoint.answer(facts)
+    except RequestFailed as failure:
+        # A page must be able to read why its own request failed.
+        response = failure.response()
+    response.headers.extend(policy.headers(origin))
+    return response
+
+
+class ApiSites:
+    """Implements `sites.SiteSource`: what the definitions at a host make of it."""
+
+    def __init__(self, store: ApiDefinitionStore, compiler: DefinitionCompiler, login: Login | None = None) -> None:
+        self._store = store
+        self._compiler = compiler
+        self._login = login
+
+    async def site(self, host: str) -> Site | None:
+        """The site at a host, or None. A definition that no longer fits its component leaves the others alone."""
+        found = await self._store.definitions_at(host)
+        if found is None:
+            return None
+        environment_id, definitions = found
+        routes: list[Sequence[CompiledRoute]] = []
+        for stored in definitions:
+            try:
+                routes.append(await self._compiler.compiled(environment_id, stored))
+            except InvalidInput as error:
+                _log.warning("definition %s at %s cannot be served: %s", stored.definition.key, host, error.message)
+        return ApiSite(environment_id, routes, self._login)
