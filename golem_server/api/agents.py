@@ -19,8 +19,10 @@ from golem_server.api.json_bodies import JsonReader, json_response
 from golem_server.api.services import ApiServices, services_of
 from golem_server.api.worker_configuration import ConfigValue
 from golem_server.api.worker_json import agent_id_to_json
+from golem_server.durable.ports import WorkerComponent
 from golem_server.model.agent_ids import AgentId, print_agent_id, with_phantom_rule
 from golem_server.model.agent_provisions import config_entries
+from golem_server.model.component_agents import Agent
 from golem_server.model.errors import Conflict, InvalidInput, NotFound, WorkerAlreadyExists
 from golem_server.model.ids import AccountId, WorkerId
 from golem_server.model.principals import user_principal
@@ -88,14 +90,14 @@ async def invoke_agent(request: Request, caller: Caller) -> Response:
     services = services_of(request)
     wanted = await _reader(services).read(request.receive, request.scope["headers"], _invocation)
     worker_id = _worker_id(await _agent_type(services, caller, wanted), wanted)
-    # An agent that exists may be of another revision than the type that was found by name.
-    component = await services.executor.component_of(worker_id)
-    if component.agents is None:
-        raise InvalidInput(f"The agent {worker_id.name[:200]} is of a revision without agents")
-    agent = component.agents.agent(worker_id.name)
-    method = agent.method(wanted.method_name)
     principal = user_principal(caller.account_id)
-    key = wanted.idempotency_key or request.headers.get("idempotency-key") or str(uuid4())
+    chosen = wanted.idempotency_key or request.headers.get("idempotency-key")
+    key = chosen or str(uuid4())
+    # An agent that exists may be of another revision than the type that was found by name, and a key that was answered
+    # before an update is that of a method of then.
+    older = None if chosen is None else await services.executor.component_that_answered(worker_id, chosen)
+    agent = _agent(older or await services.executor.component_of(worker_id), worker_id)
+    method = agent.method(wanted.method_name)
     arguments = method.input_schema.decode(wanted.method_parameters, "methodParameters")
     invocation = agent.call(wanted.method_name, arguments, principal, key)
     answer: dict[str, Any] = {"agentId": agent_id_to_json(worker_id), "result": None, "componentRevision": None}
@@ -113,6 +115,12 @@ async def invoke_agent(request: Request, caller: Caller) -> Response:
             raise Conflict("The idempotency key was used for another method of this agent") from error
     answer["componentRevision"] = (await services.executor.find(worker_id)).columns.component_revision
     return json_response(answer)
+
+
+def _agent(component: WorkerComponent, worker_id: WorkerId) -> Agent:
+    if component.agents is None:
+        raise InvalidInput(f"The agent {worker_id.name[:200]} is of a revision without agents")
+    return component.agents.agent(worker_id.name)
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -24,6 +24,7 @@ from golem_server.api.json_bodies import EMPTY_OBJECT, JsonReader
 from golem_server.api.paths import parse_uuid, parse_worker_name, visible_component
 from golem_server.api.services import ApiServices
 from golem_server.asgi import Receive, Scope, Send
+from golem_server.durable.executor import Executor
 from golem_server.model.component_agents import is_agent_function
 from golem_server.model.errors import Conflict, InvalidInput
 from golem_server.model.function_names import ResolvedFunction
@@ -137,12 +138,18 @@ class Invocations:
             self._reader = JsonReader(limits.json_body, limits.json_depth)
         body = await self._reader.read(receive, headers, _parameters)
         executor = services.executor
-        resolved = executor.function_of_loaded(worker_id, function)
-        if resolved is None:
-            resolved = await executor.operations.function_of(worker_id, function)
-        signature = self._signature(resolved)
         key, trace = _key_and_trace(headers)
-        parameters = signature.decode(body.params or [], worker_id)
+        try:
+            resolved = executor.function_of_loaded(worker_id, function)
+            if resolved is None:
+                resolved = await executor.operations.function_of(worker_id, function)
+            signature = self._signature(resolved)
+            parameters = signature.decode(body.params or [], worker_id)
+        except InvalidInput:
+            older = await self._older_signature(executor, worker_id, key, function)
+            if older is None:
+                raise
+            signature, parameters = older, older.decode(body.params or [], worker_id)
         creation = self._creations.get(caller.account_id)
         if creation is None:
             creation = WorkerCreation(principal=user_principal(caller.account_id))
@@ -163,10 +170,21 @@ class Invocations:
             return EMPTY_OBJECT
         result = await executor.invoke_and_await(worker_id, invocation, creation)
         try:
+            if key is not None and executor.operations.answers.may_be_older(worker_id):
+                signature = await self._older_signature(executor, worker_id, key, function) or signature
             return signature.encode(result, worker_id)
-        except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+        except (InvalidInput, TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
             # The result is not of this function's type: the key is that of a call of another one.
             raise Conflict("The idempotency key was used for another function of this worker") from error
+
+    async def _older_signature(
+        self, executor: Executor, worker_id: WorkerId, key: str | None, function: str
+    ) -> _Signature | None:
+        """What the function was when the key got its answer, if that was before the worker's last update."""
+        if key is None:
+            return None
+        component = await executor.component_that_answered(worker_id, key)
+        return None if component is None else self._signature(component.functions.resolve(function))
 
     def _function(self, query: bytes) -> str:
         function = self._functions.get(query)

@@ -192,6 +192,10 @@ class Executor(WorkerServices):
             return await self._runtime.components.latest(worker_id.component_id)
         return await self._runtime.components.revision(worker_id.component_id, stored.columns.component_revision)
 
+    async def component_that_answered(self, worker_id: WorkerId, key: str) -> WorkerComponent | None:
+        """The revision that answered an invocation with this key, where an update came after it; else None."""
+        return await self._operations.answers.given_by_older(worker_id, key)
+
     def function_of_loaded(self, worker_id: WorkerId, function: str) -> ResolvedFunction | None:
         """The exported function of a worker that is in memory and not about to change, else None.
 
@@ -262,7 +266,10 @@ class Executor(WorkerServices):
         """Whether `invoke_and_await` with this key would have its answer at once. Raises WorkerNotFound."""
         while True:
             try:
-                return await (await self._load(worker_id)).has_answer(key)
+                worker = await self._load(worker_id)
+                if worker.answers is None:
+                    await worker.start()
+                return key in (worker.answers or ())
             except WorkerClosed:
                 continue
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from golem_server.durable import forking, reverting
+from golem_server.durable.answers import Answers
 from golem_server.durable.plugin_delivery import PluginDelivery
-from golem_server.durable.replay import OF_INVOCATIONS, History, entries_up_to
 from golem_server.durable.reverting import RevertTarget
 from golem_server.durable.runtime import Runtime
 from golem_server.durable.stopping import StopKind, WorkerClosed
@@ -22,8 +22,8 @@ from golem_server.durable.worker import Worker
 from golem_server.model.errors import InvalidInput, InvalidWorkerRequest, NotFound, WorkerAlreadyExists, WorkerNotFound
 from golem_server.model.function_names import ResolvedFunction
 from golem_server.model.ids import ComponentId, WorkerId, WorkerNumber
-from golem_server.model.oplog import ActivatePlugin, DeactivatePlugin, Entry, decode_entry
-from golem_server.model.status import StatusRecord, decode_status, in_regions
+from golem_server.model.oplog import ActivatePlugin, DeactivatePlugin, Entry
+from golem_server.model.status import StatusRecord, decode_status
 from golem_server.model.worker_filters import WorkerFilter
 from golem_server.model.workers import StoredWorker, WorkerStatus
 
@@ -49,6 +49,7 @@ class Operations:
         self._runtime = runtime
         self._plugins = plugins
         self._doors = doors
+        self.answers = Answers(runtime, doors.in_memory)
 
     async def update(self, worker_id: WorkerId, target: int, *, automatic: bool, wake: bool = True) -> None:
         """Ask for an update to another revision of the component; it is durable when this returns, not done.
@@ -182,19 +183,9 @@ class Operations:
             except WorkerClosed:
                 continue
         status = worker.status
-        if status.current_idempotency_key == key or await self._has_result(worker, key):
+        if status.current_idempotency_key == key or await self.answers.has(worker, key):
             return False
         raise InvalidWorkerRequest("Invocation not found")
-
-    async def _has_result(self, worker: Worker, key: str) -> bool:
-        history = History()
-        skipped = worker.status.skipped_regions
-        async for chunk in entries_up_to(self._runtime.store, worker.number, worker.oplog.committed_index):
-            for stored in chunk:
-                if stored.kind in OF_INVOCATIONS:
-                    dropped = in_regions(skipped, stored.index)
-                    history.add(stored.index, decode_entry(stored.kind, stored.data), dropped)
-        return key in history.results
 
     async def _stored(self, worker_id: WorkerId) -> StoredWorker:
         stored = await self._runtime.store.find_worker(worker_id)

@@ -80,6 +80,10 @@ class Targets(Protocol):
         """The revision that the worker runs or would run. Raises NotFound."""
         ...
 
+    async def component_that_answered(self, worker_id: WorkerId, key: str) -> WorkerComponent | None:
+        """The revision that answered an invocation with this key, where an update came after it; else None."""
+        ...
+
     async def invoke_and_await(self, worker_id: WorkerId, invocation: Invocation, creation: WorkerCreation) -> Value:
         """Run an invocation once for its key and return its result."""
         ...
@@ -130,6 +134,10 @@ class WorkerCalls:
         if component.account_id != own.account_id:
             raise Forbidden(f"Component {target.component_id} belongs to another account")
         return await self._targets.component_of(await self._canonical(target))
+
+    async def component_that_answered(self, target: WorkerId, key: str) -> WorkerComponent | None:
+        """The revision of the target that answered an earlier try of a call, if an update came after it."""
+        return await self._targets.component_that_answered(await self._canonical(target), key)
 
     async def _canonical(self, target: WorkerId) -> WorkerId:
         """The target by the name that it has: guests may spell an agent's in other ways. Raises NotFound."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -119,6 +119,11 @@ class Worker:
     def is_busy(self) -> bool:
         """Whether its task runs."""
         return self._task is not None
+
+    @property
+    def answers(self) -> Mapping[str, int] | None:
+        """Where the results of its invocations are, by key; None as long as it does not know."""
+        return self._results if self._results_known else None
 
     @property
     def may_unload(self) -> bool:
@@ -264,12 +269,6 @@ class Worker:
         await self._commit_for_caller()
         self._waiters.fail(key, WorkerInterrupted("Invocation cancelled"))
         return True
-
-    async def has_answer(self, key: str) -> bool:
-        """Whether an invocation with this key has its result. Raises what `start` does."""
-        if not self._results_known:
-            await self.start()
-        return key in self._results
 
     async def visit(self, work: Callable[[Path], T]) -> T:
         """Run `work` on the worker's folder, in a thread and between invocations. Raises what `start` and `work` do."""

@@ -302,8 +302,16 @@ def traced(invocation: Invocation, trace: TraceContext) -> Invocation:
 
 
 async def _prepared(context: WorkerContext, call: OutgoingCall) -> tuple[Invocation, Callable[[Value], Value]]:
-    component = await context.workers.calls.component_of(caller_of(context), call.target)
-    return call.method.prepare(component, call.target, str(call.key), call.trace)
+    calls, key = context.workers.calls, str(call.key)
+    component = await calls.component_of(caller_of(context), call.target)
+    try:
+        return call.method.prepare(component, call.target, key, call.trace)
+    except InvalidInput:
+        # An update may have come between the target's answer and its caller's end.
+        answered = await calls.component_that_answered(call.target, key)
+        if answered is None:
+            raise
+        return call.method.prepare(answered, call.target, key, call.trace)
 
 
 async def recorded(context: WorkerContext, function: RecordedFunction, *arguments: Value) -> Value:

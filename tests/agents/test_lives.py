@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
 from aiohttp import web
@@ -101,6 +103,29 @@ async def test_the_same_key_has_the_same_answer_also_after_a_kill(server: AgentS
     await server.kill()
     assert await counter.value("increment", key="once") == 1
     assert await counter.value("value") == 1
+
+
+async def test_an_answer_outlives_its_method(server: AgentServer) -> None:
+    counter = server.agent("CounterAgent", "answers")
+    assert await counter.value("increment", key="first") == 1
+    component = counter.path.rpartition("/workers/")[0]
+    types = [type_.to_json() for type_ in agent_types_from_guest(discovered("counter"))]
+    fewer = json.loads(json.dumps(types))
+    (described,) = (type_ for type_ in fewer if type_["typeName"] == "CounterAgent")
+    described["methods"] = [method for method in described["methods"] if method["name"] != "increment"]
+    for target, agent_types in enumerate((fewer, types), 1):
+        form = aiohttp.FormData()
+        metadata = json.dumps({"currentRevision": target - 1, "agentTypes": agent_types})
+        form.add_field("metadata", metadata, content_type="application/json")
+        status, answer = await server.request("PATCH", component, data=form)
+        assert status == 200, answer
+        body = {"mode": "Automatic", "targetRevision": target}
+        assert (await server.request("POST", f"{counter.path}/update", json=body))[0] == 200
+        assert await counter.value("value", key=f"value-{target}") == 1
+        assert (await counter.metadata())["componentRevision"] == target
+        status, answer = await counter.call("increment", key="second")
+        assert status == (400 if target == 1 else 200), answer
+        assert await counter.value("increment", key="first") == 1
 
 
 async def test_a_wrong_call_is_the_callers_mistake(server: AgentServer) -> None:

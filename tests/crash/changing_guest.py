@@ -1,4 +1,4 @@
-"""The guest of the crash tests of updates, reverts and copies: a hash of random numbers that it can save and load.
+"""A guest to update, revert and copy: a hash of random numbers that it can save and load.
 
 interface golem:it/changing {
     step: func() -> u64        draws a random number into the hash, and gives the hash
@@ -12,8 +12,12 @@ from __future__ import annotations
 import wasmtime
 
 
-def changing_guest(revision: int) -> bytes:
-    """The component's binary; all revisions agree in everything but their number."""
+def changing_guest(revision: int, *, steps: bool = True, version: str = "u32") -> bytes:
+    """The component's binary; all revisions agree in everything but their number.
+
+    Without `steps` it has no function `step`; `version` is another type of what the function of that name gives.
+    """
+    step = '(export "step" (func $step))' if steps else ""
     return bytes(
         wasmtime.wat2wasm(
             f"""(component
@@ -44,9 +48,9 @@ def changing_guest(revision: int) -> bytes:
       (alias core export $i "realloc" (core func $realloc))
       (func $step (result u64) (canon lift (core func $i "step")))
       (func $state (result u64) (canon lift (core func $i "state")))
-      (func $version (result u32) (canon lift (core func $i "version")))
+      (func $version (result {version}) (canon lift (core func $i "version")))
       (instance $changing
-        (export "step" (func $step)) (export "state" (func $state)) (export "version" (func $version)))
+        {step} (export "state" (func $state)) (export "version" (func $version)))
       (export "golem:it/changing" (instance $changing))
       (func $save (result (list u8)) (canon lift (core func $i "save") (memory (core memory $memory))))
       (func $load (param "bytes" (list u8)) (result (result (error string)))

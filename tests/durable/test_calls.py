@@ -17,6 +17,7 @@ from golem_server.model.types import Value
 from golem_server.model.workers import WorkerStatus
 from golem_server.wasm.code_cache import CodeCache
 from golem_server.wasm.engine import Engine
+from tests.crash.changing_guest import changing_guest
 from tests.durable.memory_promises import MemoryPromiseStore
 from tests.durable.scripted import MovedClock, error_of, quick
 from tests.durable.test_commit_boundaries import KilledAt
@@ -128,6 +129,38 @@ async def test_a_kill_at_any_commit_makes_the_target_run_once(open_pair: Open, w
         assert await pair.count() == count
         at += 1
     assert at > 3
+
+
+async def test_the_answer_outlives_the_function_that_gave_it(open_pair: Open) -> None:
+    store = KilledAt(0, written=False)
+    store.at = None
+    pair = await open_pair(store)
+    changing = await pair.world.component(changing_guest(0))
+    target = WorkerId(changing, "changing")
+    step = "golem:it/changing.{step}"
+    caller, other = (WorkerId(pair.caller.component_id, name) for name in ("early", "late"))
+    await pair.aim(caller, target, step)
+    await pair.aim(other, target, step)
+    again = "golem:it/caller.{again}"
+    state = await pair.world.call(target, "golem:it/changing.{state}")
+    # The caller's beginning, the target's run, and the caller's end, which is lost.
+    store.at = store.count + 3
+    call = asyncio.create_task(pair.world.call(caller, again, key="k"))
+    await asyncio.wait({call, asyncio.create_task(store.killed.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    call.cancel()
+    await pair.world.crash(start=False)
+    stepped = await pair.world.call(target, "golem:it/changing.{state}")
+    assert stepped != state
+    await pair.world.update(changing, changing_guest(1, steps=False))
+    await pair.world.executor.operations.update(target, 1, automatic=False)
+    assert await pair.world.call(target, "golem:it/changing.{version}") == 1
+    await pair.world.executor.start()
+    await pair.world.call(caller, again, key="k")
+    assert await pair.world.call(caller, "golem:it/caller.{calls}") == 1
+    assert await pair.world.call(target, "golem:it/changing.{state}") == stepped
+    # A call that was never answered finds no function.
+    with pytest.raises(InvocationFailed):
+        await pair.world.call(other, again)
 
 
 async def test_two_that_wait_for_each_other_hold_up_nobody_else(open_pair: Open) -> None:

@@ -136,6 +136,10 @@ class CalledWorkers:
         """The same for all workers."""
         return await self.latest(worker_id.component_id)
 
+    async def component_that_answered(self, worker_id: WorkerId, key: str) -> WorkerComponent | None:
+        """None was ever updated."""
+        return None
+
     async def ensure(self, worker_id: WorkerId, creation: WorkerCreation) -> WorkerNumber:
         """Note that it was created."""
         self.created.setdefault(worker_id, creation.environment)
