@@ -61,7 +61,8 @@ class AgentCalls:
             # The agent runs another revision than the one that is deployed.
             raise agent_failed("Invocation Failed", error.message) from None
         creation = WorkerCreation(principal=principal, revision=route.agent.revision)
-        result = await self._executor.invoke_and_await(worker_id, self._traced(call, request), creation)
+        # An error of the agent's is raised as a failed invocation.
+        _, result = await self._executor.invoke_and_await(worker_id, self._traced(call, request), creation)
         return route.respond(result)
 
     async def _agents_of(self, worker_id: WorkerId, route: AgentRoute) -> ComponentAgents:
@@ -92,9 +93,10 @@ def _query(query: str) -> Mapping[str, list[str]]:
     """The values of a query by name, in order. Raises RequestFailure."""
     found: dict[str, list[str]] = {}
     try:
-        pairs = parse_qsl(query.encode("latin-1"), keep_blank_values=True, max_num_fields=MAX_QUERY_VALUES)
+        # As Latin-1 every byte is a character, so that what is no UTF-8 is noticed and not replaced.
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_QUERY_VALUES, encoding="latin-1")
         for name, value in pairs:
-            found.setdefault(name.decode(), []).append(value.decode())
+            found.setdefault(name.encode("latin-1").decode(), []).append(value.encode("latin-1").decode())
     except UnicodeDecodeError:
         raise RequestFailure(400, "REQUEST_VALUE_PARSING_FAILED", "the query is not UTF-8") from None
     except ValueError:

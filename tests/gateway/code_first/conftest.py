@@ -1,0 +1,35 @@
+"""A whole server in the test's process, with the agents of the shop, and sites that are asked without a socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from pydantic import SecretStr
+
+from golem_server.app import running
+from golem_server.registry.accounts import DEFAULT_ACCOUNT_ID, DEFAULT_ENVIRONMENT_ID
+from golem_server.settings import Settings
+from golem_server.storage.embedded import EmbeddedPostgres
+from golem_server.telemetry import Metrics
+from tests.gateway.code_first.called_site import CalledSite
+from tests.guests import typescript
+from tests.guests.languages import CODE_CACHE
+from tests.postgres import execute, url_of
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def shop(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[CalledSite]:
+    """The agents of the shop and the counter at one domain. Tests take shops of their own."""
+    await execute(postgres.url, "CREATE DATABASE code_first TEMPLATE template_migrated")
+    data = tmp_path_factory.mktemp("code-first")
+    CODE_CACHE.mkdir(parents=True, exist_ok=True)
+    (data / "code").symlink_to(CODE_CACHE)
+    settings = Settings(data_directory=data, database_url=SecretStr(url_of(postgres.url, "code_first")))
+    async with running(settings, Metrics()) as services:
+        for name in ("shop", "counter"):
+            wasm = await asyncio.to_thread(typescript.build, name)
+            await services.components.create(DEFAULT_ENVIRONMENT_ID, name, wasm, DEFAULT_ACCOUNT_ID)
+        yield CalledSite(services, await services.directory.types(DEFAULT_ENVIRONMENT_ID))
