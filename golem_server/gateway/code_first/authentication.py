@@ -18,6 +18,7 @@ from golem_server.gateway.responses import GatewayResponse
 from golem_server.model.http_api_deployments import AgentSecurity, TestSessionHeader
 from golem_server.model.ids import EnvironmentId
 from golem_server.model.principals import ANONYMOUS
+from golem_server.model.security_schemes import SecurityScheme
 from golem_server.model.types import Value
 
 TEST_SESSION_LASTS = timedelta(hours=8)
@@ -26,8 +27,8 @@ TEST_SESSION_LASTS = timedelta(hours=8)
 class Logins(Protocol):
     """Logs callers in at the providers of security schemes."""
 
-    async def login_paths(self, environment_id: EnvironmentId) -> Mapping[str, str]:
-        """The security schemes of an environment by name, each with the path of its redirect URL."""
+    async def schemes(self, environment_id: EnvironmentId) -> Mapping[str, SecurityScheme]:
+        """The security schemes of an environment by name."""
         ...
 
     async def authenticate(
@@ -44,7 +45,7 @@ class Logins(Protocol):
 class NoLogins:
     """No security schemes."""
 
-    async def login_paths(self, environment_id: EnvironmentId) -> Mapping[str, str]:
+    async def schemes(self, environment_id: EnvironmentId) -> Mapping[str, SecurityScheme]:
         """None."""
         return {}
 

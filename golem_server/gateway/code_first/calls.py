@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qsl
 from uuid import UUID, uuid4, uuid5
 
-from golem_server.clock import Clock
 from golem_server.durable.executor import Executor
+from golem_server.gateway.classic.request_trace import trace_of
 from golem_server.gateway.code_first.failures import RequestFailure, agent_failed
 from golem_server.gateway.code_first.parameters import Parameter, RequestValues
 from golem_server.gateway.code_first.routes import AgentRoute
@@ -23,7 +23,6 @@ from golem_server.model.data_values import DataSchema
 from golem_server.model.errors import InvalidInput
 from golem_server.model.ids import WorkerId
 from golem_server.model.oplog import Invocation
-from golem_server.model.trace import RandomIds, SpanData, TraceContext, parse_trace_headers
 from golem_server.model.types import Value
 from golem_server.model.workers import WorkerCreation
 
@@ -33,10 +32,8 @@ MAX_QUERY_VALUES = 1000
 class AgentCalls:
     """Calls agents for requests."""
 
-    def __init__(self, executor: Executor, clock: Clock) -> None:
+    def __init__(self, executor: Executor) -> None:
         self._executor = executor
-        self._clock = clock
-        self._ids = RandomIds()
 
     async def call(
         self, route: AgentRoute, captured: Sequence[str], request: GatewayRequest, principal: Value
@@ -62,7 +59,7 @@ class AgentCalls:
             raise agent_failed("Invocation Failed", error.message) from None
         creation = WorkerCreation(principal=principal, revision=route.agent.revision)
         # An error of the agent's is raised as a failed invocation.
-        _, result = await self._executor.invoke_and_await(worker_id, self._traced(call, request), creation)
+        _, result = await self._executor.invoke_and_await(worker_id, _traced(call, request), creation)
         return route.respond(result)
 
     async def _agents_of(self, worker_id: WorkerId, route: AgentRoute) -> ComponentAgents:
@@ -73,20 +70,11 @@ class AgentCalls:
                 return component.agents
         return route.agent.agents
 
-    def _traced(self, call: Invocation, request: GatewayRequest) -> Invocation:
-        """The call inside of a span of the gateway's."""
-        given = parse_trace_headers(request.header("traceparent") or "", request.header_values("tracestate"))
-        trace, span, _ = self._ids.trace_root_and_span()
-        outer = given or TraceContext(trace, [], [])
-        attributes = {
-            "request.method": request.method,
-            "request.uri": request.path_and_query,
-            "request.remote_addr": request.client,
-        }
-        own = SpanData(span, self._clock.now_ns() // 1_000_000, attributes)
-        return Invocation(
-            call.idempotency_key, call.function, call.parameters, outer.trace_id, outer.states, [own, *outer.spans]
-        )
+
+def _traced(call: Invocation, request: GatewayRequest) -> Invocation:
+    """The call inside of a span of the gateway's."""
+    trace = trace_of(request, {})
+    return Invocation(call.idempotency_key, call.function, call.parameters, trace.trace_id, trace.states, trace.spans)
 
 
 def _query(query: str) -> Mapping[str, list[str]]:

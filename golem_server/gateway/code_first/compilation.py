@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from golem_server.gateway.code_first.agent_routes import MountedAgent
 from golem_server.gateway.code_first.declarations import InvalidDeclaration
@@ -30,6 +31,7 @@ from golem_server.gateway.code_first.routes import (
 )
 from golem_server.model.errors import InvalidInput
 from golem_server.model.http_api_deployments import NamedSecurityScheme
+from golem_server.model.security_schemes import SecurityScheme
 
 _WEBHOOK_ID = Variable("id")
 
@@ -56,29 +58,29 @@ def compile_apis(apis: Sequence[DeployedHttpApi]) -> list[CompiledApi]:
     return compiled
 
 
-def compile_api(api: DeployedHttpApi, logins: Mapping[str, str] | None = None) -> CompiledApi:
+def compile_api(api: DeployedHttpApi, schemes: Mapping[str, SecurityScheme] | None = None) -> CompiledApi:
     """The routes of one domain. Raises InvalidInput whose `details` are all that is wrong.
 
-    `logins` are the security schemes that exist, each with the path to which its provider sends callers back. Routes
-    behind one that does not exist are left out; without `logins` all are there, which is for checking alone.
+    `schemes` are the security schemes that exist. Routes behind one that does not are left out; without `schemes` all
+    are there, which is for checking alone.
     """
     compiler = _Compiler(api)
     agents = compiler.mounted_agents()
     routes = compiler.agent_routes(agents)
-    if logins is not None:
+    if schemes is not None:
         routes = [
             route
             for route in routes
-            if not isinstance(route.security, NamedSecurityScheme) or route.security.name in logins
+            if not isinstance(route.security, NamedSecurityScheme) or route.security.name in schemes
         ]
-    compiler.add_logins(routes, logins or {})
+    compiler.add_logins(routes, schemes or {})
     compiler.add_agent_routes(routes)
     compiler.add_webhooks(agents)
     compiler.add_documents()
     compiler.add_preflights(routes)
     if compiler.reasons:
         raise _invalid(compiler.reasons)
-    return CompiledApi(api.deployment, compiler.router, routes)
+    return CompiledApi(api.deployment, compiler.router, routes, schemes or {})
 
 
 def _invalid(reasons: Sequence[str]) -> InvalidInput:
@@ -122,12 +124,12 @@ class _Compiler:
                     self._wrong(*(f"{place}: {reason}" for reason in error.reasons))
         return routes
 
-    def add_logins(self, routes: Sequence[AgentRoute], logins: Mapping[str, str]) -> None:
+    def add_logins(self, routes: Sequence[AgentRoute], schemes: Mapping[str, SecurityScheme]) -> None:
         """Where the providers of the schemes that are used send callers back to."""
-        schemes = (route.security for route in routes)
-        for name in dict.fromkeys(each.name for each in schemes if isinstance(each, NamedSecurityScheme)):
-            if name in logins:
-                self._add("GET", prefix_segments(logins[name]), LoginRoute(name))
+        used = (route.security for route in routes)
+        for name in dict.fromkeys(each.name for each in used if isinstance(each, NamedSecurityScheme)):
+            if name in schemes:
+                self._add("GET", prefix_segments(urlsplit(schemes[name].redirect_url).path), LoginRoute(name))
 
     def add_agent_routes(self, routes: Sequence[AgentRoute]) -> None:
         """The endpoints themselves."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -14,6 +14,7 @@ from golem_server.gateway.code_first.results import Respond
 from golem_server.gateway.code_first.router import Router
 from golem_server.model.agent_types import AgentMethod
 from golem_server.model.http_api_deployments import AgentSecurity, HttpApiDeployment
+from golem_server.model.security_schemes import SecurityScheme
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,12 @@ Route: TypeAlias = AgentRoute | WebhookRoute | DocumentRoute | PreflightRoute | 
 
 @dataclass(frozen=True, slots=True)
 class CompiledApi:
-    """The routes of a domain; `agent_routes` in the order of agents, methods and endpoints."""
+    """The routes of a domain; `agent_routes` in the order of agents, methods and endpoints.
+
+    `schemes` are the security schemes of its environment, by name.
+    """
 
     deployment: HttpApiDeployment
     router: Router[Route]
     agent_routes: Sequence[AgentRoute]
+    schemes: Mapping[str, SecurityScheme]

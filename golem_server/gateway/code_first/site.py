@@ -14,6 +14,7 @@ from golem_server.gateway.code_first.compilation import compile_api
 from golem_server.gateway.code_first.cors import add_cors_headers, asked_method, preflight_response
 from golem_server.gateway.code_first.deployed import DeployedHttpApis
 from golem_server.gateway.code_first.failures import RequestFailure, failure_of, route_not_found
+from golem_server.gateway.code_first.openapi import document_json, document_yaml, openapi_document
 from golem_server.gateway.code_first.path_segments import MalformedPath, Shape, request_segments
 from golem_server.gateway.code_first.router import Match
 from golem_server.gateway.code_first.routes import (
@@ -48,6 +49,7 @@ class CodeFirstSite:
     def __init__(self, api: CompiledApi, services: CodeFirstServices, calls: AgentCalls) -> None:
         self._api = api
         self._calls = calls
+        self._documents: dict[str, bytes] = {}
         self._callers = Callers(api.deployment.environment_id, services.logins, services.clock)
 
     async def answer(self, request: GatewayRequest) -> GatewayResponse:
@@ -70,8 +72,17 @@ class CodeFirstSite:
                 return preflight_response(request, self._wanted(request, shape))
             case LoginRoute(scheme):
                 return await self._callers.take_back(request, scheme)
-            case WebhookRoute() | DocumentRoute():
+            case DocumentRoute(form):
+                return self._document(form)
+            case WebhookRoute():
                 raise route_not_found()
+
+    def _document(self, form: str) -> GatewayResponse:
+        """The OpenAPI document, made when it is first asked for."""
+        if form not in self._documents:
+            document = openapi_document(self._api)
+            self._documents = {"json": document_json(document), "yaml": document_yaml(document)}
+        return GatewayResponse(200, [("content-type", f"application/{form}")], self._documents[form])
 
     def _wanted(self, request: GatewayRequest, shape: Shape) -> AgentRoute | None:
         """The route of this shape that would take the call which a preflight asks for."""
@@ -106,16 +117,16 @@ class CodeFirstSites:
     def __init__(self, apis: DeployedHttpApis, services: CodeFirstServices) -> None:
         self._apis = apis
         self._services = services
-        self._calls = AgentCalls(services.executor, services.clock)
+        self._calls = AgentCalls(services.executor)
 
     async def site(self, host: str) -> Site | None:
         """What is deployed at a domain, compiled; None where nothing is."""
         api = await self._apis.deployed_http_api(host)
         if api is None:
             return None
-        logins = await self._services.logins.login_paths(api.deployment.environment_id)
+        schemes = await self._services.logins.schemes(api.deployment.environment_id)
         try:
-            compiled = compile_api(api, logins)
+            compiled = compile_api(api, schemes)
         except InvalidInput as error:
             # Deploying has checked it; a security scheme that was changed since can be in its way.
             log.error("the HTTP API at %s cannot be served: %s", host, error.message)

@@ -16,6 +16,7 @@ from golem_server.model.component_agents import ComponentAgents
 from golem_server.model.http_api_deployments import AgentSecurity, HttpApiDeployment
 from golem_server.model.ids import ComponentId, EnvironmentId, Revision
 from golem_server.model.json_types import Json
+from golem_server.model.security_schemes import SecurityScheme
 
 STRING: Json = {"type": "Str"}
 U32: Json = {"type": "U32"}
@@ -135,6 +136,23 @@ def deployed_agents(*types: AgentType, revision: int = 7) -> dict[str, DeployedA
     """The agent types as one component has them."""
     agents = ComponentAgents("golem:agent/guest", types, {}, takes_principal=True)
     return {type_.name: DeployedAgent(type_, COMPONENT, Revision(revision), agents) for type_ in types}
+
+
+def security_scheme(name: str, redirect_url: str = "https://shop.example/auth/callback") -> SecurityScheme:
+    """A security scheme of the environment."""
+    return SecurityScheme(
+        id=UUID(int=5),
+        revision=0,
+        environment_id=ENVIRONMENT,
+        name=name,
+        provider="provider",
+        custom_provider=True,
+        issuer_url="https://provider.example",
+        client_id="client",
+        client_secret="secret",
+        redirect_url=redirect_url,
+        scopes=("openid", "email"),
+    )
 
 
 def deployed_api(

@@ -13,9 +13,11 @@ from golem_server.gateway.responses import GatewayResponse, text_response
 from golem_server.model.http_api_deployments import NamedSecurityScheme, TestSessionHeader
 from golem_server.model.ids import EnvironmentId, WorkerId
 from golem_server.model.oplog import InvocationStarted
+from golem_server.model.security_schemes import SecurityScheme
 from golem_server.model.types import Value
 from golem_server.registry.accounts import DEFAULT_ENVIRONMENT_ID
 from tests.gateway.code_first.called_site import CalledSite
+from tests.gateway.code_first.declared_agents import security_scheme
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
 
@@ -95,10 +97,10 @@ async def test_a_caller_that_does_not_say_who_it_is_gets_nowhere(tested: CalledS
 class Provider:
     """Logs everybody in who says so."""
 
-    async def login_paths(self, environment_id: EnvironmentId) -> Mapping[str, str]:
+    async def schemes(self, environment_id: EnvironmentId) -> Mapping[str, SecurityScheme]:
         """One scheme."""
         assert environment_id == DEFAULT_ENVIRONMENT_ID
-        return {"provider": "/auth/callback"}
+        return {"provider": security_scheme("provider")}
 
     async def authenticate(
         self, request: GatewayRequest, environment_id: EnvironmentId, scheme: str

@@ -26,6 +26,7 @@ from tests.gateway.code_first.declared_agents import (
     list_of,
     method,
     option,
+    security_scheme,
 )
 from tests.model.agent_strategies import discovered
 
@@ -141,7 +142,7 @@ def test_routes_behind_a_scheme_that_does_not_exist_are_left_out() -> None:
     type_ = shop(method("a", {}, endpoint("GET", "/a", auth=True)), method("b", {}, endpoint("GET", "/b")))
     api = deployed_api({"ShopAgent": NamedSecurityScheme("google")}, type_)
     assert [route.method.name for route in compile_api(api, {}).agent_routes] == ["b"]
-    with_login = compile_api(api, {"google": "/auth/callback"})
+    with_login = compile_api(api, {"google": security_scheme("google")})
     assert [route.method.name for route in with_login.agent_routes] == ["a", "b"]
     match = with_login.router.match("GET", ["auth", "callback"])
     assert match is not None
