@@ -16,11 +16,13 @@ from golem_server.api.json_bodies import JsonReader, json_response
 from golem_server.api.paths import decode_segment
 from golem_server.api.services import services_of
 from golem_server.api.timestamps import timestamp_of_milliseconds
-from golem_server.api.yaml_bodies import read_json_or_yaml
+from golem_server.api.yaml_bodies import YAML_TYPES, read_json_or_yaml, yaml_text
 from golem_server.model.api_definition_json import definition_from_json, definition_to_json
 from golem_server.model.api_definitions import ApiDeployment, DefinitionKey, Site, StoredDefinition
 from golem_server.model.errors import Forbidden, InvalidInput
 from golem_server.model.ids import EnvironmentId
+from golem_server.model.openapi_export import openapi_of
+from golem_server.model.openapi_import import definition_from_openapi
 from golem_server.registry.accounts import DEFAULT_ENVIRONMENT_ID
 
 router = APIRouter(tags=["ApiDefinition"], dependencies=[Depends(authenticated)])
@@ -94,6 +96,22 @@ async def create_definition(request: Request, environment: Environment) -> Respo
     """Write a new definition."""
     definition = definition_from_json(await read_json_or_yaml(request))
     return json_response(_to_json(await services_of(request).definitions.create(environment, definition)))
+
+
+@router.put("/v1/api/definitions/import", operation_id="importApiDefinition")
+async def import_definition(request: Request, environment: Environment) -> Response:
+    """Write a new definition, a draft, from an OpenAPI document with Golem's extensions."""
+    definition = definition_from_openapi(await read_json_or_yaml(request))
+    return json_response(_to_json(await services_of(request).definitions.create(environment, definition)))
+
+
+@router.get("/v1/api/definitions/{id}/{version}/openapi", operation_id="exportApiDefinition")
+async def export_definition(request: Request, environment: Environment, key: Key) -> Response:
+    """A definition as an OpenAPI document, which can be imported again; as YAML if that is what is accepted."""
+    document = openapi_of(await services_of(request).definitions.find(environment, _checked(key)))
+    if any(name in request.headers.get("accept", "") for name in YAML_TYPES):
+        return Response(yaml_text(document), media_type="application/yaml")
+    return json_response(document)
 
 
 @router.get("/v1/api/definitions/{id}/{version}", operation_id="getApiDefinition")

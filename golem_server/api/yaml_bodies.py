@@ -15,7 +15,9 @@ from golem_server.api.json_bodies import JsonReader, read_body
 from golem_server.api.services import services_of
 from golem_server.model.errors import InvalidInput
 
-_YAML_TYPES = ("application/x-yaml", "application/yaml", "text/yaml", "text/x-yaml", "text/vnd.yaml")
+YAML_TYPES = ("application/x-yaml", "application/yaml", "text/yaml", "text/x-yaml", "text/vnd.yaml")
+"""The content types of YAML."""
+
 _MAX_DEPTH = 64
 
 _json = msgspec.json.Decoder(Any)
@@ -39,7 +41,7 @@ async def read_json_or_yaml(request: Request) -> Any:
     """The body of a request. Raises UnsupportedMediaType, TooLarge, InvalidInput."""
     limits = services_of(request).settings.limits.request
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type not in _YAML_TYPES:
+    if media_type not in YAML_TYPES:
         return await JsonReader(limits.json_body, limits.json_depth).read(
             request.receive, request.scope["headers"], _json
         )
@@ -49,6 +51,11 @@ async def read_json_or_yaml(request: Request) -> Any:
         return yaml.load(text, _PlainLoader)
     except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
         raise InvalidInput(f"parse request payload error: {error}") from None
+
+
+def yaml_text(content: Any) -> str:
+    """A value as YAML, in its own order."""
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 
 def _check(text: bytes) -> None:

@@ -6,18 +6,21 @@ The order is that of reference gateway, sections 1.12 and 1.14: route, login, cr
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from golem_server.gateway.classic.compiler import CompiledRoute, DefinitionCompiler
 from golem_server.gateway.classic.cors import CorsPolicy
-from golem_server.gateway.classic.path_patterns import request_segments
+from golem_server.gateway.classic.path_patterns import PathPattern, Segment, SegmentKind, request_segments
 from golem_server.gateway.classic.request_inputs import RequestFacts
 from golem_server.gateway.classic.router import Router
+from golem_server.gateway.classic.swagger_ui import ASSETS, AssetEndpoint
 from golem_server.gateway.failures import RequestFailed
 from golem_server.gateway.requests import GatewayRequest
 from golem_server.gateway.responses import GatewayResponse
 from golem_server.gateway.sites import Site
+from golem_server.model.api_definitions import BindingKind
 from golem_server.model.errors import InvalidInput
 from golem_server.model.ids import EnvironmentId
 from golem_server.registry.ports import ApiDefinitionStore
@@ -52,7 +55,13 @@ class ApiSite:
         for definition in routes:
             policies = {compiled.pattern.shape: compiled.cors for compiled in definition if compiled.cors is not None}
             placed += [_PlacedRoute(compiled, policies.get(compiled.pattern.shape)) for compiled in definition]
-        self._router = Router([(each.method, each.compiled.pattern, each) for each in placed])
+        served = [(each.method, each.compiled.pattern, each) for each in placed]
+        # Behind the others: what a definition has itself comes first.
+        for each in placed:
+            served += [
+                (method, pattern, _PlacedRoute(asset, None)) for method, pattern, asset in _assets(each.compiled)
+            ]
+        self._router = Router(served)
         self._schemes = tuple(dict.fromkeys(each.security for each in placed if each.security is not None))
 
     async def answer(self, request: GatewayRequest) -> GatewayResponse:
@@ -92,6 +101,15 @@ class _PlacedRoute:
         self.method = compiled.route.method
         self.security = compiled.route.security
         self.policy = policy if compiled.cors is None else None
+
+
+def _assets(compiled: CompiledRoute) -> Iterable[tuple[str, PathPattern, CompiledRoute]]:
+    """The files of a page for people, below it."""
+    if compiled.route.binding.kind is not BindingKind.SWAGGER_UI:
+        return
+    for name in ASSETS:
+        segments = (*compiled.pattern.segments, Segment(SegmentKind.LITERAL, name))
+        yield "GET", PathPattern(segments), replace(compiled, endpoint=AssetEndpoint(name))
 
 
 async def _with_policy(policy: CorsPolicy, route: _PlacedRoute, facts: RequestFacts) -> GatewayResponse:

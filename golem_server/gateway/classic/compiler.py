@@ -19,6 +19,7 @@ from golem_server.gateway.classic.http_handler import HttpHandlerEndpoint
 from golem_server.gateway.classic.path_patterns import PathPattern, parse_path_pattern
 from golem_server.gateway.classic.preflight import PreflightEndpoint
 from golem_server.gateway.classic.scripts import Script, Scripts, compile_scripts, in_route
+from golem_server.gateway.classic.swagger_ui import SwaggerUiEndpoint
 from golem_server.gateway.rib.type_names import print_type
 from golem_server.model.api_definitions import ApiDefinition, BindingKind, DefinitionKey, Route, StoredDefinition
 from golem_server.model.errors import InvalidInput, NotFound
@@ -31,6 +32,7 @@ from golem_server.registry.components import Components, RegisteredComponent
 _NEED_RESPONSE = (BindingKind.DEFAULT, BindingKind.FILE_SERVER)
 _NEED_COMPONENT = (BindingKind.DEFAULT, BindingKind.FILE_SERVER, BindingKind.HTTP_HANDLER)
 _MAX_REMEMBERED = 1_000
+_NO_SCRIPTS = Scripts(None, None, None, None)
 
 
 class SecuritySchemes(Protocol):
@@ -84,7 +86,7 @@ class DefinitionCompiler:
         key = (environment_id, stored.definition.key)
         known = self._remembered.get(key)
         if known is None or known.revision != stored.revision:
-            routes = [await self._route(environment_id, route) for route in stored.definition.routes]
+            routes = [await self._route(environment_id, route, stored) for route in stored.definition.routes]
             known = _CompiledDefinition(stored.revision, tuple(routes))
             self._remembered[key] = known
         self._remembered.move_to_end(key)
@@ -112,10 +114,17 @@ class DefinitionCompiler:
             found |= {f"{name}.{{{raw}}}": _signature(each) for raw, each in interface.functions.items()}
         return found
 
-    async def _route(self, environment_id: EnvironmentId, route: Route) -> CompiledRoute:
-        """Compile one route; the others of the server have their turn in between. Raises InvalidInput."""
+    async def _route(
+        self, environment_id: EnvironmentId, route: Route, stored: StoredDefinition | None = None
+    ) -> CompiledRoute:
+        """Compile one route; the others of the server have their turn in between. Raises InvalidInput.
+
+        `stored` is the route's definition, where that is stored already.
+        """
         await asyncio.sleep(0)
         pattern = _pattern(route)
+        if route.binding.kind is BindingKind.SWAGGER_UI:
+            return _swagger_ui(route, pattern, stored)
         if route.binding.kind is BindingKind.CORS_PREFLIGHT:
             return await _preflight(route, pattern)
         component = await self._component(environment_id, route)
@@ -169,6 +178,13 @@ def _pattern(route: Route) -> PathPattern:
         raise in_route(route, error.message) from None
 
 
+def _swagger_ui(route: Route, pattern: PathPattern, stored: StoredDefinition | None) -> CompiledRoute:
+    if route.method != "GET" or pattern.variables:
+        raise in_route(route, "a swagger-ui binding must be on a GET route without variables")
+    endpoint = SwaggerUiEndpoint(stored or StoredDefinition(ApiDefinition(DefinitionKey("", ""), True, ()), (), {}))
+    return CompiledRoute(route, pattern, endpoint, None, _NO_SCRIPTS)
+
+
 async def _preflight(route: Route, pattern: PathPattern) -> CompiledRoute:
     if route.method != "OPTIONS":
         raise in_route(route, "a cors-preflight binding must be on an OPTIONS route")
@@ -176,7 +192,7 @@ async def _preflight(route: Route, pattern: PathPattern) -> CompiledRoute:
         policy = await policy_of(route.binding.response)
     except InvalidInput as error:
         raise in_route(route, error.message) from None
-    return CompiledRoute(route, pattern, PreflightEndpoint(policy), None, Scripts(None, None, None, None), policy)
+    return CompiledRoute(route, pattern, PreflightEndpoint(policy), None, _NO_SCRIPTS, policy)
 
 
 def _check_duplicates(routes: Sequence[Route], patterns: Sequence[PathPattern]) -> None:
@@ -192,6 +208,8 @@ def _check_duplicates(routes: Sequence[Route], patterns: Sequence[PathPattern]) 
 
 def _facts(compiled: CompiledRoute) -> dict[str, Any]:
     """What is told of a binding besides what its user wrote; scripts as they are understood."""
+    if compiled.route.binding.kind is BindingKind.SWAGGER_UI:
+        return {}
     if compiled.cors is not None:
         return {"corsPreflight": compiled.cors.to_json()}
     scripts = compiled.scripts
