@@ -28,9 +28,15 @@ from golem_server.durable.initial_files import InitialFiles
 from golem_server.durable.plugin_delivery import DeliverySettings
 from golem_server.durable.ports import OplogStore, WorkerComponent
 from golem_server.durable.runtime import ExecutorSettings, Runtime
+from golem_server.durable.webhooks import WebhookDirectory
 from golem_server.garbage import unhurried_collection
 from golem_server.gateway.classic.api_site import ApiSites
 from golem_server.gateway.classic.compiler import DefinitionCompiler
+from golem_server.gateway.code_first.authentication import NoLogins
+from golem_server.gateway.code_first.deployed import NothingDeployed
+from golem_server.gateway.code_first.site import CodeFirstServices, CodeFirstSites
+from golem_server.gateway.code_first.webhooks import KEY_NAME as WEBHOOK_KEY
+from golem_server.gateway.code_first.webhooks import WebhookAddresses, WebhookIds
 from golem_server.gateway.endpoint import Gateway
 from golem_server.gateway.front_door import FrontDoor
 from golem_server.gateway.sites import Sites
@@ -76,6 +82,7 @@ from golem_server.storage.promise_store import PostgresPromiseStore
 from golem_server.storage.quota_store import PostgresQuotaStore
 from golem_server.storage.registry_store import PostgresRegistryStore
 from golem_server.storage.schedule_store import PostgresScheduleStore
+from golem_server.storage.secret_store import PostgresSecretStore
 from golem_server.storage.value_contents import PostgresValueContents
 from golem_server.telemetry import Metrics
 from golem_server.wasm.code_cache import CodeCache
@@ -301,6 +308,9 @@ async def running(
         )
         directory = AgentDirectory(components, accounts, clock)
         services[ComponentDirectory] = ComponentDirectory(directory)
+        http_apis = NothingDeployed()
+        webhook_ids = WebhookIds(await PostgresSecretStore(database).secret(WEBHOOK_KEY))
+        services[WebhookDirectory] = WebhookDirectory(WebhookAddresses(http_apis, webhook_ids, settings.webhook_scheme))
         executor = Executor(
             Runtime(
                 store=observe(oplogs),
@@ -324,7 +334,8 @@ async def running(
         stack.push_async_callback(executor.stop, settings.stop_timeout.total_seconds())
         definition_store = PostgresApiDefinitionStore(database)
         compiler = DefinitionCompiler(executor, components)
-        sites = Sites([ApiSites(definition_store, compiler)], PostgresGatewayGeneration(database))
+        code_first = CodeFirstSites(http_apis, CodeFirstServices(executor, NoLogins(), webhook_ids, clock))
+        sites = Sites([ApiSites(definition_store, compiler), code_first], PostgresGatewayGeneration(database))
         definitions = ApiDefinitions(definition_store, compiler, clock, sites.forget)
         components.constrain(definitions.check_component)
         watching = asyncio.create_task(sites.watch())

@@ -13,7 +13,7 @@ import os
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 from pydantic import (
     BaseModel,
@@ -242,6 +242,9 @@ class Settings(BaseSettings):
     custom_request_port: int | None = Field(default=None, ge=0, le=65_535)
     """Port at which deployed HTTP APIs answer, whatever the host; 0 takes a free one, which the log names. Without a
     value: 9006, or a free one where `port` is 0."""
+    webhook_scheme: Literal["http", "https"] | None = None
+    """How addresses of webhooks begin, which agents give to others. Without a value: `http` at domains of this machine
+    (`localhost`, `*.localhost`, loopback addresses), else `https`."""
     data_directory: Path = Path("data")
     """Folder for the embedded PostgreSQL, compiled code and the workers' file systems."""
     database_url: SecretStr | None = None

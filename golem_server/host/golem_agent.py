@@ -13,6 +13,7 @@ from golem_server.durable.context import WorkerContext
 from golem_server.durable.directory import ComponentDirectory
 from golem_server.durable.host_function import HostInterface
 from golem_server.durable.signals import GuestError
+from golem_server.durable.webhooks import WebhookDirectory
 from golem_server.host.golem_records import promise_id_of, uuid_of, uuid_record
 from golem_server.model.agent_ids import AgentId, print_agent_id
 from golem_server.model.agent_types import AgentMode
@@ -27,6 +28,7 @@ from golem_server.model.wit_types import nodes_to_type
 from golem_server.model.wit_values import value_to_nodes
 
 GET_AGENT_TYPE = "golem::agent::get_agent_type"
+CREATE_WEBHOOK = "golem::agent::create_webhook"
 
 MAX_PATH_PARTS = 64
 """Parts of the path of a configuration value that a guest can ask for."""
@@ -142,15 +144,28 @@ def parse_agent_id(context: WorkerContext, agent_id: str) -> Value:
 
 
 @host.special("create-webhook")
-def create_webhook(context: WorkerContext, promise_id: Value) -> Value:
-    """The address that completes a promise when somebody posts to it. Raises GuestError: nothing is deployed."""
-    if promise_id_of(promise_id).worker_id.component_id != context.worker_id.component_id:
+async def create_webhook(context: WorkerContext, promise_id: Value) -> Value:
+    """The address that completes a promise when somebody posts to it, where the agent's type is deployed now.
+
+    Raises GuestError where it is not, and for a promise of another component.
+    """
+    promise = promise_id_of(promise_id)
+    if promise.worker_id.component_id != context.worker_id.component_id:
         raise GuestError("a webhook can only be made for a promise of the same component")
     if context.agent is None:
         raise GuestError("only agents can make webhooks")
-    raise GuestError(
-        f"agent type {context.agent.type.name} is not deployed in an HTTP API, and only then has a webhook an address"
-    )
+    type_name = context.agent.type.name
+
+    async def live() -> Value:
+        environment_id = EnvironmentId(context.environment_id)
+        return await context.service(WebhookDirectory).address(environment_id, type_name, promise)
+
+    address = await context.durable(Category.READ_REMOTE, CREATE_WEBHOOK, {"promise_id": promise_id}, live)
+    if address is None:
+        raise GuestError(
+            f"agent type {type_name} is not deployed in an HTTP API, and only then has a webhook an address"
+        )
+    return address
 
 
 # --- Configuration

@@ -390,6 +390,14 @@ api_deployments = Table(
 # One row: a number that grows with every change of what gateways serve, for servers that look for changes.
 gateway_generation = Table("gateway_generation", metadata, Column("number", BigInteger, primary_key=True))
 
+# Drawn once and never changed, such as the key of webhooks' addresses.
+server_secrets = Table(
+    "server_secrets",
+    metadata,
+    Column("name", _name, primary_key=True),
+    Column("secret", LargeBinary, nullable=False),
+)
+
 EXTERNAL_COLUMNS = (
     ("workers", "record"),
     ("oplog", "data"),

@@ -10,12 +10,13 @@ import pytest
 
 from golem_server.durable.directory import ComponentDirectory
 from golem_server.durable.signals import GuestError, PermanentFailure
+from golem_server.durable.webhooks import WebhookDirectory
 from golem_server.host import golem_agent, golem_core, golem_resolve, wasi_cli, wasi_clocks, wasi_io
 from golem_server.host.golem_records import uuid_of
 from golem_server.model.agent_provisions import config_entries
 from golem_server.model.agent_types import agent_types_from_guest
 from golem_server.model.component_agents import ComponentAgents, ImplementedAgentType
-from golem_server.model.ids import ComponentId, EnvironmentId, WorkerId
+from golem_server.model.ids import ComponentId, EnvironmentId, OplogIndex, PromiseId, WorkerId
 from golem_server.model.principals import uuid_record
 from golem_server.model.status import StatusRecord
 from golem_server.model.types import OptionType, Primitive, Value, WitType
@@ -70,10 +71,17 @@ class OneWorker(MemoryWorkers):
 
 
 async def new_worker(
-    tmp_path: Path, directory: Directory | None = None, agent: str | None = 'TillAgent("books")', **facts: Any
+    tmp_path: Path,
+    directory: Directory | None = None,
+    agent: str | None = 'TillAgent("books")',
+    addresses: Addresses | None = None,
+    **facts: Any,
 ) -> HostWorker:
     """An agent of the shop, or with `agent` None a worker that is none, in an environment that has the directory."""
-    services = {ComponentDirectory: ComponentDirectory(directory or Directory())}
+    services: dict[type[Any], Any] = {
+        ComponentDirectory: ComponentDirectory(directory or Directory()),
+        WebhookDirectory: WebhookDirectory(addresses or Addresses(None)),
+    }
     itself = None if agent is None else SHOP.agent(agent)
     worker = await HostWorker.create(tmp_path, INTERFACES, services=services, agent=itself, **facts)
     worker.workers = worker.context.workers = OneWorker(worker.store)
@@ -137,15 +145,44 @@ async def test_configuration_is_the_agents_own(tmp_path: Path) -> None:
     assert await worker.host_calls() == []
 
 
+class Addresses:
+    """Where agents of one type are deployed; asks are counted."""
+
+    def __init__(self, type_name: str | None) -> None:
+        self._type_name = type_name
+        self.asked: list[PromiseId] = []
+
+    async def webhook_address(self, environment_id: EnvironmentId, type_name: str, promise: PromiseId) -> str | None:
+        """An address for that type."""
+        assert environment_id == ENVIRONMENT_ID
+        self.asked.append(promise)
+        return f"https://shop.example/webhooks/{promise.oplog_index}" if type_name == self._type_name else None
+
+
+def promise_of(worker_id: WorkerId) -> Value:
+    """A promise, as guests have it."""
+    component = {"uuid": uuid_record(worker_id.component_id)}
+    return {"agent-id": {"component-id": component, "agent-id": worker_id.name}, "oplog-idx": 3}
+
+
+async def test_a_webhook_has_an_address_where_the_agent_is_deployed(tmp_path: Path) -> None:
+    addresses = Addresses("TillAgent")
+    worker = await new_worker(tmp_path, addresses=addresses)
+    assert await worker.call(HOST, "create-webhook", promise_of(WORKER_ID)) == "https://shop.example/webhooks/3"
+    assert addresses.asked == [PromiseId(WORKER_ID, OplogIndex(3))]
+    (call,) = await worker.host_calls()
+    assert (call.function, call.response) == ("golem::agent::create_webhook", "https://shop.example/webhooks/3")
+    await worker.replay()
+    assert await worker.call(HOST, "create-webhook", promise_of(WORKER_ID)) == "https://shop.example/webhooks/3"
+    assert len(addresses.asked) == 1
+
+
 async def test_a_webhook_needs_a_deployment(tmp_path: Path) -> None:
     worker = await new_worker(tmp_path)
-    component = {"uuid": uuid_record(WORKER_ID.component_id)}
-    promise = {"agent-id": {"component-id": component, "agent-id": WORKER_ID.name}, "oplog-idx": 3}
     with pytest.raises(GuestError, match="TillAgent is not deployed"):
-        await worker.call(HOST, "create-webhook", promise)
-    promise["agent-id"] = {"component-id": {"uuid": uuid_record(UUID(int=1))}, "agent-id": "other"}
+        await worker.call(HOST, "create-webhook", promise_of(WORKER_ID))
     with pytest.raises(GuestError, match="same component"):
-        await worker.call(HOST, "create-webhook", promise)
+        await worker.call(HOST, "create-webhook", promise_of(WorkerId(ComponentId(UUID(int=1)), "other")))
 
 
 async def test_uuids_are_read_and_written(tmp_path: Path) -> None:

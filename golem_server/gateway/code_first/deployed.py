@@ -47,3 +47,15 @@ class DeployedHttpApis(Protocol):
         Raises Unavailable.
         """
         ...
+
+
+class NothingDeployed:
+    """No HTTP APIs."""
+
+    async def deployed_http_api(self, domain: str) -> DeployedHttpApi | None:
+        """None."""
+        return None
+
+    async def http_api_of_agent(self, environment_id: EnvironmentId, type_name: str) -> DeployedHttpApi | None:
+        """None."""
+        return None

@@ -26,6 +26,7 @@ from golem_server.gateway.code_first.routes import (
     Route,
     WebhookRoute,
 )
+from golem_server.gateway.code_first.webhooks import WebhookIds, Webhooks
 from golem_server.gateway.requests import GatewayRequest
 from golem_server.gateway.responses import GatewayResponse
 from golem_server.gateway.sites import Site
@@ -40,6 +41,7 @@ class CodeFirstServices:
 
     executor: Executor
     logins: Logins
+    webhook_ids: WebhookIds
     clock: Clock
 
 
@@ -49,6 +51,7 @@ class CodeFirstSite:
     def __init__(self, api: CompiledApi, services: CodeFirstServices, calls: AgentCalls) -> None:
         self._api = api
         self._calls = calls
+        self._webhooks = Webhooks(services.executor, services.webhook_ids)
         self._documents: dict[str, bytes] = {}
         self._callers = Callers(api.deployment.environment_id, services.logins, services.clock)
 
@@ -75,7 +78,7 @@ class CodeFirstSite:
             case DocumentRoute(form):
                 return self._document(form)
             case WebhookRoute():
-                raise route_not_found()
+                return await self._webhooks.complete(match.captured[-1], request)
 
     def _document(self, form: str) -> GatewayResponse:
         """The OpenAPI document, made when it is first asked for."""

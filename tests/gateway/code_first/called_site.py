@@ -21,6 +21,7 @@ from golem_server.clock import SystemClock
 from golem_server.gateway.code_first.authentication import Logins, NoLogins
 from golem_server.gateway.code_first.deployed import DeployedAgent, DeployedHttpApi
 from golem_server.gateway.code_first.site import CodeFirstServices, CodeFirstSites
+from golem_server.gateway.code_first.webhooks import WebhookIds
 from golem_server.gateway.requests import GatewayRequest
 from golem_server.gateway.responses import checked_headers
 from golem_server.model.agent_types import AgentType
@@ -80,8 +81,10 @@ class CalledSite:
             created_at=0,
         )
         self.api = DeployedHttpApi(deployment, agents, test_headers_allowed=True)
-        clock = SystemClock()
-        self._sites = CodeFirstSites(self, CodeFirstServices(services.executor, self._logins, clock))
+        self.webhook_ids = WebhookIds(b"the same for all sites of a test")
+        self._sites = CodeFirstSites(
+            self, CodeFirstServices(services.executor, self._logins, self.webhook_ids, SystemClock())
+        )
 
     def with_changes(
         self,
