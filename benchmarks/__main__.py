@@ -11,6 +11,7 @@ NAMES = (
     "invocations",
     "agents",
     "connect",
+    "gateway",
     "replay",
     "host_calls",
     "memory",

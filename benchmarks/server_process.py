@@ -16,13 +16,16 @@ from golem_server.registry.tokens import LOCAL_TOKEN
 from tests.api.server import FORM_TYPE, form_body
 
 SERVER_PORT = 19_881
+DEPLOYED_PORT = 19_906
+"""Where deployed HTTP APIs answer."""
 
 
 @asynccontextmanager
 async def running_server(folder: Path) -> AsyncGenerator[None]:
     """Start `golem-server run` with its data in `folder`, ready when entered, ended afterwards."""
     command = ["-m", "golem_server", "run", "--port", str(SERVER_PORT), "--data-directory", str(folder)]
-    server = await asyncio.create_subprocess_exec(sys.executable, *command, "--log-level", "warning")
+    command += ["--log-level", "warning", "--set", f"custom_request_port={DEPLOYED_PORT}"]
+    server = await asyncio.create_subprocess_exec(sys.executable, *command)
     try:
         await reachable(SERVER_PORT)
         yield
