@@ -50,7 +50,7 @@ class Gateway:
         """Answer one request, whatever its host."""
         request = GatewayRequest.of(scope, receive, self._max_body)
         try:
-            site = None if request.host is None else await self.sites.find(request.host)
+            site = await self._site(request)
         except Unavailable as error:
             await send_response(_failure(error), request.method, send)
             return
@@ -60,6 +60,14 @@ class Gateway:
             await send_response(text_response(404, "Route not found"), request.method, send)
         else:
             await self.answer(site, request, send)
+
+    async def _site(self, request: GatewayRequest) -> Site | None:
+        """The site of the host that a proxy was asked for, else of the host that it, or the caller, asks for."""
+        for host in (request.forwarded_host, request.host):
+            site = None if host is None else await self.sites.find(host)
+            if site is not None:
+                return site
+        return None
 
     async def serve(self, site: Site, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request to a site that was found."""

@@ -62,6 +62,12 @@ class GatewayRequest:
         return (value.decode("latin-1") for header, value in self.headers if header == wanted)
 
     @property
+    def forwarded_host(self) -> str | None:
+        """The host that a proxy was asked for: the first value of `X-Forwarded-Host`."""
+        forwarded = self.header("x-forwarded-host")
+        return None if forwarded is None else forwarded.partition(",")[0].strip() or None
+
+    @property
     def path_and_query(self) -> str:
         """The path with the query, as they were sent."""
         return f"{self.path}?{self.query}" if self.query else self.path
