@@ -22,7 +22,7 @@ SYNC := UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync 
 run: $(VENV)/.runtime
 	$(BIN)/golem-server run $(ARGS)
 
-examples: $(VENV)/.runtime
+examples: $(VENV)/.development
 	$(BIN)/python examples/build.py
 
 test: $(VENV)/.development

@@ -44,13 +44,13 @@ def client(server: ServerThread) -> Client:
 class Api:
     """A definition at a site of its own, and what calls it."""
 
-    def __init__(self, server: ServerThread, client: Client, routes: list[Any], *, draft: bool = False) -> None:
+    def __init__(self, server: ServerThread, client: Client, routes: list[Any], host: str | None = None) -> None:
         self.client = client
         self.id = f"api-{next(_numbers)}"
-        self.host = f"{self.id}.example.com"
+        self.host = host or f"{self.id}.example.com"
         self.deployed = Client(server.deployed_port, None)
         self.at_api_port = Client(server.port, None)
-        body = {"id": self.id, "version": "1", "draft": draft, "routes": routes}
+        body = {"id": self.id, "version": "1", "routes": routes}
         self.definition = client.post("/v1/api/definitions", body).ok()
         site = {"site": {"host": self.host}, "apiDefinitionId": self.id, "version": "1"}
         client.post("/v1/api/deployments", site).ok()
