@@ -158,14 +158,15 @@ async def create_webhook(context: WorkerContext, promise_id: Value) -> Value:
 
     async def live() -> Value:
         environment_id = EnvironmentId(context.environment_id)
-        return await context.service(WebhookDirectory).address(environment_id, type_name, promise)
+        address = await context.service(WebhookDirectory).address(environment_id, type_name, promise)
+        if address is None:
+            # Nothing of it is recorded: once the type is deployed, another attempt finds its address.
+            raise GuestError(
+                f"agent type {type_name} is not deployed in an HTTP API, and only then has a webhook an address"
+            )
+        return address
 
-    address = await context.durable(Category.READ_REMOTE, CREATE_WEBHOOK, {"promise_id": promise_id}, live)
-    if address is None:
-        raise GuestError(
-            f"agent type {type_name} is not deployed in an HTTP API, and only then has a webhook an address"
-        )
-    return address
+    return await context.durable(Category.READ_REMOTE, CREATE_WEBHOOK, {"promise_id": promise_id}, live)
 
 
 # --- Configuration

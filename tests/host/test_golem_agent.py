@@ -183,6 +183,7 @@ async def test_a_webhook_needs_a_deployment(tmp_path: Path) -> None:
         await worker.call(HOST, "create-webhook", promise_of(WORKER_ID))
     with pytest.raises(GuestError, match="same component"):
         await worker.call(HOST, "create-webhook", promise_of(WorkerId(ComponentId(UUID(int=1)), "other")))
+    assert await worker.host_calls() == []
 
 
 async def test_uuids_are_read_and_written(tmp_path: Path) -> None:

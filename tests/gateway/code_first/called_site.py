@@ -24,6 +24,7 @@ from golem_server.gateway.code_first.site import CodeFirstServices, CodeFirstSit
 from golem_server.gateway.code_first.webhooks import WebhookIds
 from golem_server.gateway.requests import GatewayRequest
 from golem_server.gateway.responses import checked_headers
+from golem_server.gateway.sites import Site
 from golem_server.model.agent_types import AgentType
 from golem_server.model.http_api_deployments import AgentSecurity, HttpApiDeployment
 from golem_server.model.ids import EnvironmentId
@@ -81,6 +82,7 @@ class CalledSite:
             created_at=0,
         )
         self.api = DeployedHttpApi(deployment, agents, test_headers_allowed=True)
+        self._site: Site | None = None
         self.webhook_ids = WebhookIds(b"the same for all sites of a test")
         self._sites = CodeFirstSites(
             self, CodeFirstServices(services.executor, self._logins, self.webhook_ids, SystemClock())
@@ -114,7 +116,7 @@ class CalledSite:
         self, method: str, path: str, body: bytes = b"", *, json: Any = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
         """Send a request; `path` with its query, encoded."""
-        site = await self._sites.site(DOMAIN)
+        site = self._site = self._site or await self._sites.site(DOMAIN)
         assert site is not None
         content = body if json is None else json_text.dumps(json).encode()
         raw_path, _, query = path.partition("?")
