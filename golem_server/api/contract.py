@@ -40,6 +40,15 @@ def _additions() -> dict[str, Any]:
     component = {"$ref": "#/components/parameters/ComponentId"}
     worker = [component, {"$ref": "#/components/parameters/AgentName"}]
     revision = {"name": "revision", "in": "path", "required": True, "schema": {"type": "integer", "format": "int64"}}
+    key = {"name": "idempotency_key", "in": "path", "required": True, "schema": {"type": "string"}}
+    invocation = {
+        "type": "object",
+        "required": ["idempotencyKey", "status"],
+        "properties": {
+            "idempotencyKey": {"type": "string"},
+            "status": {"type": "string", "enum": ["Pending", "Running", "Complete", "Failed"]},
+        },
+    }
     completion = {
         "type": "object",
         "required": ["oplogIdx", "data"],
@@ -74,6 +83,20 @@ def _additions() -> dict[str, Any]:
                     "200": {
                         "description": "Whether this call completed it.",
                         "content": {"application/json": {"schema": {"type": "boolean"}}},
+                    }
+                },
+            }
+        },
+        f"{_WORKER}/invocations/{{idempotency_key}}": {
+            "get": {
+                "tags": ["Worker"],
+                "operationId": "getInvocation",
+                "summary": "What has become of an invocation",
+                "parameters": [*worker, key],
+                "responses": {
+                    "200": {
+                        "description": "Whether it waits, runs, or has its result.",
+                        "content": {"application/json": {"schema": invocation}},
                     }
                 },
             }

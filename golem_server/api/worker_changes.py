@@ -19,7 +19,7 @@ from golem_server.api.services import services_of
 from golem_server.api.workers import MAX_INT64, Reader
 from golem_server.durable.operations import Operations
 from golem_server.durable.reverting import LastInvocations, RevertTarget, ToOplogIndex
-from golem_server.model.errors import InvalidInput
+from golem_server.model.errors import InvalidInput, NotFound
 from golem_server.model.ids import ComponentId, WorkerId
 
 router = APIRouter(tags=["Worker"], dependencies=[Depends(authenticated)])
@@ -116,6 +116,17 @@ async def fork_worker(request: Request, component: ComponentPath, worker_id: Wor
     target_id = WorkerId(ComponentId(parse_uuid("componentId", target.component_id)), worker_name(name, component))
     await _operations(request).fork(worker_id, target_id, wanted.oplog_index_cutoff)
     return empty_response()
+
+
+@router.get(f"{_WORKER}/invocations/{{idempotency_key}}", operation_id="getInvocation")
+async def invocation_status(request: Request, worker_id: WorkerPath) -> Response:
+    """What has become of an invocation."""
+    key = decode_segment("idempotency_key", request.path_params["idempotency_key"])
+    status = await _operations(request).answers.status(worker_id, key)
+    if status is None:
+        raise NotFound("Invocation not found")
+    answer: dict[str, Any] = {"idempotencyKey": key, "status": status.value}
+    return json_response(answer)
 
 
 @router.delete(f"{_WORKER}/invocations/{{idempotency_key}}", operation_id="cancelInvocation")

@@ -13,7 +13,17 @@ from golem_server.durable.ports import OplogStore
 from golem_server.durable.replay import fold_oplog
 from golem_server.model.errors import InvalidWorkerRequest, Unavailable
 from golem_server.model.ids import WorkerNumber
-from golem_server.model.oplog import Category, EncodedEntry, Entry, HostCall, Jump, Region, Revert, encode_entry
+from golem_server.model.oplog import (
+    Category,
+    EncodedEntry,
+    Entry,
+    HostCall,
+    Jump,
+    Region,
+    Restart,
+    Revert,
+    encode_entry,
+)
 from golem_server.model.status import StatusRecord, merge_region
 from golem_server.model.workers import OplogBatch, WorkerStatus
 
@@ -85,6 +95,11 @@ class WorkerOplog:
         self._buffered_bytes += len(encoded.data)
         self.status.apply(index, entry)
         return index
+
+    def restart(self, timestamp: int) -> None:
+        """Note that a worker that was interrupted is started again, if it was: a crash must find it at work."""
+        if self.status.status is WorkerStatus.INTERRUPTED:
+            self.append(Restart(timestamp=timestamp))
 
     async def jump(self, start: int, timestamp: int) -> None:
         """Let replay skip everything from index `start` on, the Jump entry that says so included. Durable on return."""

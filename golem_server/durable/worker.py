@@ -111,11 +111,6 @@ class Worker:
         return self.oplog.status
 
     @property
-    def is_loaded(self) -> bool:
-        """Whether an instance is in memory."""
-        return self._incarnation is not None
-
-    @property
     def is_busy(self) -> bool:
         """Whether its task runs."""
         return self._task is not None
@@ -124,6 +119,10 @@ class Worker:
     def answers(self) -> Mapping[str, int] | None:
         """Where the results of its invocations are, by key; None as long as it does not know."""
         return self._results if self._results_known else None
+
+    def is_queued(self, key: str) -> bool:
+        """Whether an invocation waits for its turn."""
+        return key in self._queued or self.status.is_pending(key)
 
     @property
     def may_unload(self) -> bool:
@@ -213,11 +212,9 @@ class Worker:
             self._queued.add(invocation.idempotency_key)
         elif not self._updates.request_automatic(target):
             return
-        self._users += 1
-        try:
-            await self._commit_for_caller()
-        finally:
-            self._users -= 1
+        if wake:
+            self.oplog.restart(self._now())
+        await self._commit_for_caller()
         if wake and automatic:
             self._restart_soon()
         elif wake:
@@ -288,6 +285,7 @@ class Worker:
 
     def _ensure_task(self) -> None:
         if self._task is None and not self.closed:
+            self.oplog.restart(self._now())
             self._task = asyncio.create_task(self._run(), name=f"worker {self.id}")
 
     async def _run(self) -> None:
@@ -520,7 +518,7 @@ class Worker:
         if kind is StopKind.LOST:
             self._lose_store(self.oplog.store_failure())
             return True
-        if kind is StopKind.INTERRUPT and (was_running or self._queue):
+        if kind is StopKind.INTERRUPT and (was_running or self._queue or self.status.pending):
             self.oplog.append(Interrupted(timestamp=self._now()))
         if kind is not StopKind.DELETE:
             await self._commit_or_lose()
@@ -549,12 +547,15 @@ class Worker:
             self._stopped = None
 
     async def _commit_for_caller(self) -> None:
+        self._users += 1
         try:
             await self.oplog.commit()
         except Unavailable:
             # The guest may not notice for long, and would keep the worker from being loaded anew.
             await self.interrupt(StopKind.LOST)
             raise
+        finally:
+            self._users -= 1
 
     async def _commit_or_lose(self) -> bool:
         try:
@@ -566,8 +567,7 @@ class Worker:
 
     def _lose_store(self, error: Unavailable) -> None:
         """The oplog's end is unknown or another owner's: nothing in memory can be trusted any more."""
-        self._waiters.fail_all(error)
-        self._close()
+        self._give_up(error)
         self._owner.worker_lost_store(self, error)
 
     def _give_up(self, error: GolemError) -> None:

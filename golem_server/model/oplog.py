@@ -342,7 +342,10 @@ class Log(Entry, frozen=True):
 
 
 class Restart(Entry, frozen=True):
-    """The worker starts from scratch (ephemeral workers)."""
+    """The worker starts from scratch (ephemeral workers), or again after it was interrupted.
+
+    Status Running where an invocation goes on with it, else Idle.
+    """
 
     kind: ClassVar[int] = 24
     hint: ClassVar[bool] = True

@@ -366,7 +366,7 @@ def _exited(record: StatusRecord, _index: int, _entry: Exited) -> None:
 
 
 def _restart(record: StatusRecord, _index: int, _entry: Restart) -> None:
-    record.status = WorkerStatus.IDLE
+    record.status = WorkerStatus.IDLE if record.current_idempotency_key is None else WorkerStatus.RUNNING
 
 
 def _error(record: StatusRecord, index: int, entry: Error) -> None:

@@ -99,7 +99,7 @@ PLUGIN = {
 def known(client: Client) -> dict[str, Any]:
     """Values for the parameters of paths that lead to something."""
     component = client.component()
-    client.call(f"{component}/workers/known", "increment").ok()
+    client.call(f"{component}/workers/known", "increment", key="known").ok()
     name = client.get(component).ok()["componentName"]
     binding = {"component": {"name": name}, "workerName": '"w"', "response": "{status: 200}"}
     definition = {"id": "known", "version": "1", "routes": [{"method": "Get", "path": "/known", "binding": binding}]}
@@ -115,6 +115,7 @@ def known(client: Client) -> dict[str, Any]:
         "component_name": name.replace(" ", "%20"),
         "revision": 0,
         "agent_name": "known",
+        "idempotency_key": "known",
         "account_id": str(DEFAULT_ACCOUNT_ID),
         "plugin_id": client.post(f"/v1/accounts/{DEFAULT_ACCOUNT_ID}/plugins", PLUGIN).ok()["id"],
     }

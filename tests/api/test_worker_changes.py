@@ -137,6 +137,24 @@ def test_a_pending_invocation_is_cancelled_by_its_key(client: Client, own: str) 
     assert client.send("DELETE", f"{worker}/invocations/done").ok() == {"canceled": False}
 
 
+def test_an_invocation_is_asked_for_by_its_key(client: Client, own: str) -> None:
+    worker = worker_path(own, "w")
+    client.call(worker, "increment", key="done").ok()
+    client.invoke(f"{worker}/invoke", "spin", key="running").ok()
+    client.invoke(f"{worker}/invoke", "increment", key="a key/with %").ok()
+    for key, status in (("done", "Complete"), ("running", "Running"), ("a key/with %", "Pending")):
+        answer = client.get(f"{worker}/invocations/{quote(key, safe='')}").ok()
+        assert answer == {"idempotencyKey": key, "status": status}
+    client.get(f"{worker}/invocations/none").refused(404, "Invocation not found")
+    client.get(f"{worker_path(own, 'nobody')}/invocations/done").refused(404, "Worker not found")
+    client.post(f"{worker}/interrupt", {}).ok()
+    assert client.get(f"{worker}/invocations/running").ok()["status"] == "Running"
+    assert client.get(worker).ok()["status"] == "Interrupted"
+    failing = worker_path(own, "failing")
+    client.call(failing, "fail", key="bad").refused(500)
+    assert client.get(f"{failing}/invocations/bad").ok()["status"] == "Failed"
+
+
 # --- Filters
 
 

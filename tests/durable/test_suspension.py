@@ -24,7 +24,7 @@ async def some_rounds() -> None:
 def loaded(scripted: Scripted) -> bool:
     """Whether the worker has an instance in memory."""
     worker = scripted.world.executor._workers.get(scripted.worker)  # pyright: ignore[reportPrivateUsage]
-    return worker is not None and worker.is_loaded
+    return worker is not None and worker._incarnation is not None  # pyright: ignore[reportPrivateUsage]
 
 
 async def test_a_long_sleep_leaves_memory_and_ends_at_its_time(open_either: OpenScripted) -> None:
