@@ -16,6 +16,7 @@ from collections.abc import Generator
 from time import perf_counter
 
 import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from golem_server.asgi import AsgiApplication, Message, Receive, Scope, Send
 from golem_server.settings import Settings
@@ -145,7 +146,7 @@ async def serve_application(
         server_header=False,
         proxy_headers=False,
         backlog=2048,
-        ws="websockets-sansio",
+        ws=SocketProtocol,
         ws_ping_interval=PING_INTERVAL_SECONDS,
         ws_ping_timeout=PING_TIMEOUT_SECONDS,
         ws_per_message_deflate=False,
@@ -163,6 +164,27 @@ async def serve_application(
     finally:
         for each in (listener, *others):
             each.close()
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket with one change: a client that does not read is dropped, with all that it has not read.
+
+    To close such a connection is to wait for the client, and whoever sends to it would wait as well.
+    """
+
+    def keepalive_timeout(self) -> None:
+        """The client did not answer a ping in time."""
+        super().keepalive_timeout()
+        self._drop_unread()
+
+    def shutdown(self) -> None:
+        """The server stops."""
+        super().shutdown()
+        self._drop_unread()
+
+    def _drop_unread(self) -> None:
+        if not self.writable.is_set():
+            self.transport.abort()
 
 
 class _Server(uvicorn.Server):

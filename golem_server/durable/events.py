@@ -36,22 +36,24 @@ HISTORY_ENTRIES = 4096
 """Entries at the oplog's end in which they are looked for."""
 
 BACKLOG_EVENTS = 1024
-"""Events that may wait for a watcher; one that falls further behind misses some."""
+BACKLOG_BYTES = 16 << 20
+"""Events, and bytes of their entries, that may wait for a watcher; one that falls further behind misses some."""
 
 _KINDS = frozenset(kind.kind for kind in (Log, InvocationStarted, InvocationFinished, Error, Exited))
 
 
 class WorkerEvent:
-    """Something that happened: `entry` at `index`, within `invocation` (None if none is known).
+    """Something that happened: `entry` at `index`, within `invocation` (None if none is known). `size` is in bytes.
 
     `rendered` is a place for whoever shows events: made once for all watchers.
     """
 
-    __slots__ = ("entry", "index", "invocation", "rendered")
+    __slots__ = ("entry", "index", "invocation", "rendered", "size")
 
-    def __init__(self, index: int, entry: Entry, invocation: Invocation | None) -> None:
+    def __init__(self, index: int, entry: Entry, size: int, invocation: Invocation | None) -> None:
         self.index = index
         self.entry = entry
+        self.size = size
         self.invocation = invocation
         self.rendered: str | None = None
 
@@ -71,7 +73,7 @@ class _Reader:
             self.running = entry.invocation
         elif isinstance(entry, Error) and entry.retriable:
             return None
-        event = WorkerEvent(index, entry, self.running)
+        event = WorkerEvent(index, entry, len(data), self.running)
         if not isinstance(entry, InvocationStarted | Log):
             self.running = None
         return event
@@ -82,14 +84,16 @@ class Watcher:
 
     def __init__(self) -> None:
         self._events: deque[WorkerEvent] = deque()
+        self._bytes = 0
         self._missed = 0
         self._ended: str | None = None
         self._changed = asyncio.Event()
 
     def tell(self, event: WorkerEvent) -> None:
         """Let the watcher know, or count what it misses."""
-        if len(self._events) < BACKLOG_EVENTS:
+        if len(self._events) < BACKLOG_EVENTS and self._bytes < BACKLOG_BYTES:
             self._events.append(event)
+            self._bytes += event.size
         else:
             self._missed += 1
         self._changed.set()
@@ -119,7 +123,7 @@ class Watcher:
             await self._changed.wait()
         told, missed = list(self._events), self._missed
         self._events.clear()
-        self._missed = 0
+        self._bytes = self._missed = 0
         return told, missed
 
 

@@ -22,6 +22,7 @@ from golem_server.api.services import ApiServices
 from golem_server.app import bind
 from golem_server.registry.accounts import DEFAULT_ENVIRONMENT_ID
 from golem_server.registry.tokens import LOCAL_TOKEN
+from golem_server.serving import SocketProtocol
 from golem_server.settings import Settings
 from golem_server.telemetry import Metrics
 from tests.api.guest import API, guest
@@ -50,9 +51,9 @@ class _Server(uvicorn.Server):
 
 
 class ServerThread:
-    """The server; `with` starts and stops it."""
+    """The server; `with` starts and stops it. `options` are more of uvicorn's."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, **options: Any) -> None:
         assert settings.database_url is not None
         self.database_url = settings.database_url.get_secret_value()
         self.metrics = Metrics()
@@ -61,7 +62,9 @@ class ServerThread:
         self.port: int = bound.listeners[0].getsockname()[1]
         self.deployed_port: int = bound.listeners[1].getsockname()[1]
         self.application = bound.api
-        config = uvicorn.Config(bound.edge, http="httptools", loop="uvloop", lifespan="on", log_config=None)
+        config = uvicorn.Config(
+            bound.edge, http="httptools", loop="uvloop", lifespan="on", log_config=None, ws=SocketProtocol, **options
+        )
         self._server = _Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": list(self._listeners)})
 

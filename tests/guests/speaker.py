@@ -45,23 +45,33 @@ TEXT = f"""(component
         (call $log (local.get 0) (i32.const 64) (i32.const 7) (i32.const 80) (i32.const 7))
         (local.set 1 (i32.sub (local.get 1) (i32.const 1)))
         (br $again))))
+    (func (export "shout") (param i32)
+      (block $done (loop $again
+        (br_if $done (i32.eqz (local.get 0)))
+        (call $log (i32.const 2) (i32.const 64) (i32.const 7) (i32.const 1024) (i32.const 32768))
+        (local.set 0 (i32.sub (local.get 0) (i32.const 1)))
+        (br $again))))
     (func (export "print") (call $write (call $stdout) (i32.const 96) (i32.const 4) (i32.const 16)))
     (func (export "fail") unreachable))
   (core instance $main (instantiate $code (with "h" (instance
     (export "log" (func $log)) (export "stdout" (func $stdout-of)) (export "write" (func $write))))))
   (func $say (param "level" u32) (param "times" u32) (canon lift (core func $main "say")))
+  (func $shout (param "times" u32) (canon lift (core func $main "shout")))
   (func $print (canon lift (core func $main "print")))
   (func $fail (canon lift (core func $main "fail")))
   (component $speaker
     (import "say" (func $say (param "level" u32) (param "times" u32)))
+    (import "shout" (func $shout (param "times" u32)))
     (import "print" (func $print))
     (import "fail" (func $fail))
-    (export "say" (func $say)) (export "print" (func $print)) (export "fail" (func $fail)))
+    (export "say" (func $say)) (export "shout" (func $shout)) (export "print" (func $print))
+    (export "fail" (func $fail)))
   (instance $exported (instantiate $speaker
-    (with "say" (func $say)) (with "print" (func $print)) (with "fail" (func $fail))))
+    (with "say" (func $say)) (with "shout" (func $shout)) (with "print" (func $print)) (with "fail" (func $fail))))
   (export "{SAY}" (instance $exported)))
 """
-"""`say(level, times)` logs the text `message`, `print` writes to standard output, `fail` traps."""
+"""`say(level, times)` logs the text `message`, `shout(times)` 32 KiB of zeros, `print` writes to standard output,
+`fail` traps."""
 
 
 @cache
