@@ -62,6 +62,7 @@ from golem_server.registry.accounts import (
 from golem_server.registry.agent_directory import AgentDirectory
 from golem_server.registry.api_definitions import ApiDefinitions
 from golem_server.registry.components import Components
+from golem_server.registry.environment_plugins import EnvironmentPlugins
 from golem_server.registry.plugins import Plugins
 from golem_server.registry.resources import Resources
 from golem_server.registry.tokens import LOCAL_TOKEN, Tokens
@@ -343,13 +344,16 @@ async def running(
         if door is not None:
             door.gateway = Gateway(sites, settings.limits.request.deployed_api_body, metrics.error)
         stack.enter_context(unhurried_collection())
+        plugin_store = PostgresPluginStore(database)
+        plugins = Plugins(plugin_store, accounts, components, clock)
         yield ApiServices(
             executor=executor,
             components=components,
             definitions=definitions,
             directory=directory,
             accounts=accounts,
-            plugins=Plugins(PostgresPluginStore(database), accounts, components, clock),
+            plugins=plugins,
+            environment_plugins=EnvironmentPlugins(plugin_store, plugins, components),
             resources=Resources(quotas, accounts, clock),
             tokens=tokens,
             settings=settings,

@@ -21,6 +21,7 @@ from golem_server.api import (
     api_definitions,
     components,
     connect,
+    environment_plugins,
     health,
     oplog,
     plugins,
@@ -48,6 +49,7 @@ _ROUTES = (
     connect,
     oplog,
     plugins,
+    environment_plugins,
     resources,
     api_definitions,
 )

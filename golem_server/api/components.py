@@ -121,16 +121,16 @@ async def create_component(request: Request, environment_id: EnvironmentPath, ca
         _refuse_ephemeral(form)
         metadata = _metadata_of(form, services)
         archive = await kept_archive(form, services)
+        everywhere = plugins = await services.environment_plugins.installed(environment_id)
         if metadata is None:
             name, wasm, environment = form.text("name"), form.file("component"), _older_environment(form, services)
             links, agents, files = _older_links(form, services), GivenAgents(), _older_files(form, services, archive)
-            plugins = None
         else:
             name, wasm, environment = metadata.component_name, form.file("componentWasm"), metadata.env
             links, files = metadata.links, metadata.files(archive)
             agents = await metadata.agents(services, environment_id, archive)
             plugins = await installed_plugins(
-                services, environment_id, None, (), metadata.plugins, metadata.plugin_updates
+                services, environment_id, None, everywhere, metadata.plugins, metadata.plugin_updates
             )
         if name is None:
             raise InvalidInput("parse multipart error: part `name` is missing")
@@ -143,9 +143,10 @@ async def create_component(request: Request, environment_id: EnvironmentPath, ca
             links=links or NO_LINKS,
             agents=agents,
             files=files,
-            plugins=plugins or (),
+            plugins=everywhere if plugins is None else plugins,
             strict_name=metadata is not None,
         )
+    component = await services.environment_plugins.complete(component, caller.account_id)
     return json_response(component_to_json(component))
 
 

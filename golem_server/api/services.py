@@ -12,6 +12,7 @@ from golem_server.registry.accounts import Accounts
 from golem_server.registry.agent_directory import AgentDirectory
 from golem_server.registry.api_definitions import ApiDefinitions
 from golem_server.registry.components import Components
+from golem_server.registry.environment_plugins import EnvironmentPlugins
 from golem_server.registry.plugins import Plugins
 from golem_server.registry.resources import Resources
 from golem_server.registry.tokens import Tokens
@@ -29,6 +30,7 @@ class ApiServices:
     directory: AgentDirectory
     accounts: Accounts
     plugins: Plugins
+    environment_plugins: EnvironmentPlugins
     resources: Resources
     tokens: Tokens
     settings: Settings

@@ -81,7 +81,8 @@ class InstalledPlugin:
     """A plugin that a component's revision, or an agent type of it, has installed; `grant_id` names it there.
 
     Plugins of lower `priority` come first; no two have the same. `processor` is set for oplog processors,
-    `transform_url` for component transformers.
+    `transform_url` for component transformers. A component has it `from_environment` where it was installed on all
+    components of the environment.
     """
 
     grant_id: PluginGrantId
@@ -92,6 +93,7 @@ class InstalledPlugin:
     parameters: Mapping[str, str] = field(default_factory=dict[str, str])
     processor: OplogProcessorSpec | None = None
     transform_url: str | None = None
+    from_environment: bool = False
 
     def to_json(self) -> dict[str, Json]:
         """What clients are told of it, and how it is kept (reference: rest-api, section 8)."""
@@ -108,6 +110,7 @@ class InstalledPlugin:
             "oplogProcessorComponentId": None if processor is None else str(processor.component_id),
             "oplogProcessorComponentRevision": None if processor is None else processor.component_revision,
             "transformUrl": self.transform_url,
+            "fromEnvironment": self.from_environment,
         }
 
     @classmethod
@@ -129,6 +132,7 @@ class InstalledPlugin:
             parameters=json["parameters"],
             processor=processor,
             transform_url=json["transformUrl"],
+            from_environment=json.get("fromEnvironment", False),
         )
 
 

@@ -114,10 +114,12 @@ class RegisteredComponent:
         return (*self.files, *of_type) if not self.files or not of_type else _merged(self.files, of_type)
 
     def installed_plugins(self, agent_type: str) -> tuple[InstalledPlugin, ...]:
-        """The plugins of a worker: those of the component, and of the agent's type."""
+        """The plugins of a worker: those of the component, and of the agent's type, which win."""
         if not agent_type or self.agents is None:
             return self.plugins
-        return (*self.plugins, *self.agents.provision(agent_type).plugins)
+        own = self.agents.provision(agent_type).plugins
+        present = {plugin.grant_id for plugin in own}
+        return (*(plugin for plugin in self.plugins if plugin.grant_id not in present), *own)
 
     @cached_property
     def hash(self) -> str:

@@ -56,13 +56,18 @@ async def changed_installations(
                 parameters=found.parameters if change.parameters is None else change.parameters,
             )
     ordered = sorted(installed.values(), key=lambda plugin: plugin.priority)
+    refuse_equal_priorities(ordered)
+    return ordered
+
+
+def refuse_equal_priorities(ordered: Iterable[InstalledPlugin]) -> None:
+    """Raise Conflict where two plugins of those, by priority, have the same."""
     for first, second in pairwise(ordered):
         if first.priority == second.priority:
             raise Conflict(
                 f"Plugins {first.name} and {second.name} have the same priority {first.priority}",
                 code="PLUGIN_PRIORITY_CONFLICT",
             )
-    return ordered
 
 
 async def _granted(plugins: Plugins, environment_id: EnvironmentId, change: PluginChange) -> PluginGrant:

@@ -15,7 +15,7 @@ from golem_server.model.agent_types import AgentType
 from golem_server.model.api_definitions import ApiDefinition, ApiDeployment, DefinitionKey, Site, StoredDefinition
 from golem_server.model.ids import AccountId, ComponentId, EnvironmentId, Revision, TokenId
 from golem_server.model.metadata import BinaryMetadata
-from golem_server.model.plugins import Plugin, PluginGrant, PluginGrantId, PluginId
+from golem_server.model.plugins import InstalledPlugin, Plugin, PluginGrant, PluginGrantId, PluginId
 from golem_server.model.quota import ResourceDefinition, ResourceDefinitionId
 from golem_server.model.registry import (
     Account,
@@ -147,6 +147,18 @@ class PluginStore(Protocol):
 
     async def delete_grant(self, grant_id: PluginGrantId, at: datetime) -> bool:
         """Take the grant back. False if it is not there."""
+        ...
+
+    async def add_environment_plugin(self, environment_id: EnvironmentId, plugin: InstalledPlugin) -> bool:
+        """Install a plugin on an environment. False, and nothing written, where the grant or the priority is taken."""
+        ...
+
+    async def list_environment_plugins(self, environment_id: EnvironmentId) -> list[InstalledPlugin]:
+        """What is installed on an environment, by priority."""
+        ...
+
+    async def delete_environment_plugin(self, environment_id: EnvironmentId, grant_id: PluginGrantId) -> bool:
+        """Uninstall. False if it is not there."""
         ...
 
 

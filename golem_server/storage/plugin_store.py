@@ -1,4 +1,4 @@
-"""Registered plugins, and the environments that they are granted to.
+"""Registered plugins, and the environments that they are granted to and installed on.
 
 A deleted plugin keeps its row: what it is installed on goes on working. Its name and version are free again.
 """
@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Executable, Row, select, update
+from sqlalchemy import Executable, Row, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,6 +17,7 @@ from golem_server.model.ids import AccountId, ComponentId, EnvironmentId
 from golem_server.model.plugins import (
     ComponentTransformerSpec,
     ComposedSpec,
+    InstalledPlugin,
     OplogProcessorSpec,
     Plugin,
     PluginGrant,
@@ -25,7 +26,7 @@ from golem_server.model.plugins import (
     PluginSpec,
 )
 from golem_server.storage.database import Database
-from golem_server.storage.tables import plugin_grants, plugins
+from golem_server.storage.tables import environment_plugins, plugin_grants, plugins
 
 _SPECS: dict[int, type[PluginSpec]] = {0: ComponentTransformerSpec, 1: OplogProcessorSpec, 2: ComposedSpec}
 _KINDS = {spec: kind for kind, spec in _SPECS.items()}
@@ -105,6 +106,35 @@ class PostgresPluginStore:
             update(plugin_grants)
             .where(plugin_grants.c.id == grant_id, plugin_grants.c.deleted_at.is_(None))
             .values(deleted_at=at)
+        )
+        async with self._database.begin() as connection:
+            return (await connection.execute(statement)).rowcount == 1
+
+    async def add_environment_plugin(self, environment_id: EnvironmentId, plugin: InstalledPlugin) -> bool:
+        """Install a plugin on an environment. False, and nothing written, where the grant or the priority is taken."""
+        values = {
+            "environment_id": environment_id,
+            "grant_id": plugin.grant_id,
+            "priority": plugin.priority,
+            "installation": msgspec.msgpack.encode(plugin.to_json()),
+        }
+        async with self._database.begin() as connection:
+            done = await connection.execute(insert(environment_plugins).values(**values).on_conflict_do_nothing())
+            return done.rowcount == 1
+
+    async def list_environment_plugins(self, environment_id: EnvironmentId) -> list[InstalledPlugin]:
+        """What is installed on an environment, by priority."""
+        rows = await self._rows(
+            select(environment_plugins.c.installation)
+            .where(environment_plugins.c.environment_id == environment_id)
+            .order_by(environment_plugins.c.priority)
+        )
+        return [InstalledPlugin.from_json(msgspec.msgpack.decode(row.installation)) for row in rows]
+
+    async def delete_environment_plugin(self, environment_id: EnvironmentId, grant_id: PluginGrantId) -> bool:
+        """Uninstall. False if it is not there."""
+        statement = delete(environment_plugins).where(
+            environment_plugins.c.environment_id == environment_id, environment_plugins.c.grant_id == grant_id
         )
         async with self._database.begin() as connection:
             return (await connection.execute(statement)).rowcount == 1

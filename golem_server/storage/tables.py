@@ -31,6 +31,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
     Uuid,
     text,
 )
@@ -304,6 +305,17 @@ plugin_grants = Table(
         unique=True,
         postgresql_where=text("deleted_at IS NULL"),
     ),
+)
+
+environment_plugins = Table(
+    "environment_plugins",
+    metadata,
+    # What all components of an environment have installed (registry/environment_plugins.py).
+    Column("environment_id", Uuid, ForeignKey("environments.id"), primary_key=True),
+    Column("grant_id", Uuid, ForeignKey("plugin_grants.id"), primary_key=True),
+    Column("priority", Integer, nullable=False),
+    Column("installation", LargeBinary, nullable=False),
+    UniqueConstraint("environment_id", "priority"),
 )
 
 oplog_archive = Table(
