@@ -21,6 +21,7 @@ from golem_server.api import (
     api_definitions,
     components,
     connect,
+    console,
     environment_plugins,
     health,
     oplog,
@@ -52,6 +53,7 @@ _ROUTES = (
     environment_plugins,
     resources,
     api_definitions,
+    console,
 )
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD")
 

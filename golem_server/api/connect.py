@@ -32,6 +32,10 @@ router = APIRouter()
 CREATION_WAIT_SECONDS = 2.0
 """How long the handshake of the official client waits for a worker that does not exist yet."""
 
+PROTOCOL = "golem-events"
+"""What a page of a browser offers beside its token: one of the offered protocols must be taken."""
+
+_BEARER = "bearer."
 _STREAMS = {LogLevel.STDOUT: "StdOut", LogLevel.STDERR: "StdErr"}
 
 
@@ -69,10 +73,17 @@ async def connect_without_upgrade(_: WorkerPath) -> Response:
 
 async def _worker_id(socket: WebSocket, services: ApiServices) -> WorkerId:
     """The worker of the path. Raises what any route of a worker raises."""
-    caller = await services.tokens.authenticate(credential(socket.scope["headers"]))
+    secret = credential(socket.scope["headers"]) or _secret_of_page(socket)
+    caller = await services.tokens.authenticate(secret)
     component_id = ComponentId(parse_uuid("component_id", socket.path_params["component_id"]))
     component = await visible_component(services, component_id, caller)
     return WorkerId(component.component_id, parse_worker_name(socket.path_params["agent_name"], component))
+
+
+def _secret_of_page(socket: WebSocket) -> str | None:
+    """The token that a page of a browser sends as a protocol, since it can set no headers."""
+    protocols: list[str] = socket.scope.get("subprotocols", [])
+    return next((name.removeprefix(_BEARER) for name in protocols if name.startswith(_BEARER)), None)
 
 
 def _is_official_client(socket: WebSocket) -> bool:
@@ -81,7 +92,7 @@ def _is_official_client(socket: WebSocket) -> bool:
 
 async def _stream(socket: WebSocket, watcher: Watcher) -> None:
     """Send events until one side has enough."""
-    await socket.accept()
+    await socket.accept(subprotocol=PROTOCOL if PROTOCOL in socket.scope.get("subprotocols", []) else None)
     telling = asyncio.ensure_future(_tell(socket, watcher))
     listening = asyncio.ensure_future(_listen(socket))
     try:

@@ -18,6 +18,9 @@ DEFAULT_APPLICATION_ID = ApplicationId(UUID("91c70e27-90a4-4fb9-a0cc-9c50fe2a3cb
 DEFAULT_ENVIRONMENT_ID = EnvironmentId(UUID("784fc8da-0283-4042-baba-f0b13bb101d2"))
 """Fixed, so that the same commands work on every new server."""
 
+DEFAULT_NAME = "default"
+"""Of the default application, and of its environment."""
+
 
 class Accounts:
     """The accounts of this server and what they own."""
@@ -36,11 +39,11 @@ class Accounts:
             Account(id=DEFAULT_ACCOUNT_ID, name="Initial User", email="initial@user", role=ADMIN, created_at=now)
         )
         await self._store.add_application(
-            Application(id=DEFAULT_APPLICATION_ID, account_id=DEFAULT_ACCOUNT_ID, name="default", created_at=now)
+            Application(id=DEFAULT_APPLICATION_ID, account_id=DEFAULT_ACCOUNT_ID, name=DEFAULT_NAME, created_at=now)
         )
         await self._store.add_environment(
             Environment(
-                id=DEFAULT_ENVIRONMENT_ID, application_id=DEFAULT_APPLICATION_ID, name="default", created_at=now
+                id=DEFAULT_ENVIRONMENT_ID, application_id=DEFAULT_APPLICATION_ID, name=DEFAULT_NAME, created_at=now
             )
         )
 
