@@ -19,7 +19,7 @@ def component_to_json(component: RegisteredComponent) -> dict[str, Any]:
         "componentVersion": component.revision,
         "revision": component.revision,
         "versionedComponentId": {"componentId": component_id, "version": component.revision},
-        "componentType": "Durable",
+        "componentType": component.component_type,
         "componentSize": component.size_bytes,
         "createdAt": timestamp(component.created_at),
         "environmentId": str(component.environment_id),

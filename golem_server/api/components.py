@@ -31,12 +31,14 @@ from golem_server.registry.file_archives import KeptFile
 router = APIRouter(tags=["Component"], dependencies=[Depends(authenticated)])
 
 _PAGE = 1000
+_TYPES = {"Durable": False, "Ephemeral": True}
 
 
 class Metadata(msgspec.Struct, rename="camel"):
     """The `metadata` part of newer clients. What this version cannot do is refused where it is asked for."""
 
     component_name: str | None = None
+    component_type: str | None = None
     current_revision: int | None = None
     env: dict[str, str] | None = None
     file_options: dict[str, FileOption] | None = None
@@ -118,7 +120,6 @@ async def create_component(request: Request, environment_id: EnvironmentPath, ca
     """Upload a new component, in the contract's form or in that with a `metadata` part."""
     services = services_of(request)
     async with received_form(request, services, ("component", "componentWasm", "files")) as form:
-        _refuse_ephemeral(form)
         metadata = _metadata_of(form, services)
         archive = await kept_archive(form, services)
         everywhere = plugins = await services.environment_plugins.installed(environment_id)
@@ -144,6 +145,7 @@ async def create_component(request: Request, environment_id: EnvironmentPath, ca
             agents=agents,
             files=files,
             plugins=everywhere if plugins is None else plugins,
+            ephemeral=_is_ephemeral(form, metadata) or False,
             strict_name=metadata is not None,
         )
     component = await services.environment_plugins.complete(component, caller.account_id)
@@ -175,7 +177,6 @@ async def update_component(request: Request, component: ComponentPath, caller: C
     """Add a revision; running workers keep theirs."""
     services = services_of(request)
     async with received_form(request, services, ("component", "newComponentWasm", "files", "newFiles")) as form:
-        _refuse_ephemeral(form)
         metadata = _metadata_of(form, services)
         archive = await kept_archive(form, services)
         if metadata is not None and metadata.current_revision is None:
@@ -199,6 +200,7 @@ async def update_component(request: Request, component: ComponentPath, caller: C
             links=_older_links(form, services) if metadata is None else metadata.links,
             agents=agents,
             plugins=plugins,
+            ephemeral=_is_ephemeral(form, metadata),
             files=_older_files(form, services, archive) if metadata is None else metadata.files(archive),
             current_revision=None if metadata is None else metadata.current_revision,
         )
@@ -257,9 +259,14 @@ def checked_environment(environment: dict[str, str] | None) -> dict[str, str]:
     return environment or {}
 
 
-def _refuse_ephemeral(form: Form) -> None:
-    if form.text("componentType") not in (None, "Durable"):
-        raise InvalidInput("Only durable components are available in this version")
+def _is_ephemeral(form: Form, metadata: Metadata | None) -> bool | None:
+    """The component's type, None where nothing is said of it. Agents have a mode, and none of this is theirs."""
+    type_ = form.text("componentType")
+    if type_ is None and metadata is not None:
+        type_ = metadata.component_type
+    if type_ not in (None, *_TYPES):
+        raise InvalidInput(f"Invalid component type {type_[:200]!r}: expected Durable or Ephemeral")
+    return None if type_ is None else _TYPES[type_]
 
 
 def _metadata_of(form: Form, services: ApiServices) -> Metadata | None:

@@ -26,6 +26,10 @@ It is in the status of the worker, beside its text; of a larger one there is onl
 """
 
 
+CREATION = 1
+"""The index of the entry with which a worker begins."""
+
+
 def constructor_due(
     worker: NewWorker, oplog: WorkerOplog, component: WorkerComponent, queued: set[str], timestamp: int
 ) -> Invocation | None:
@@ -54,12 +58,14 @@ def agent_failure(function: ResolvedFunction, result: Value) -> AgentFailure | N
 
 
 def invocations_left_behind(status: StatusRecord, last_index: int) -> Region | None:
-    """What replay leaves out of an ephemeral agent's oplog: what came after its constructor and is finished.
+    """What replay leaves out of an ephemeral worker's oplog: what came after its creation, or an agent's constructor,
+    and is finished.
 
     An invocation that has no result yet is replayed and goes on like any other.
     """
-    if not status.ephemeral or not status.constructed:
+    begun = status.constructed if status.agent_type else CREATION
+    if not status.ephemeral or not begun:
         return None
     running = status.current_idempotency_key is not None
-    region = Region(status.constructed + 1, status.current_started_index - 1 if running else last_index)
+    region = Region(begun + 1, status.current_started_index - 1 if running else last_index)
     return region if region.start <= region.end else None

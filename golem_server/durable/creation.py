@@ -38,7 +38,7 @@ def first_entry(
         component_size=component.size_bytes,
         initial_memory_bytes=component.initial_memory_bytes,
         agent_type=agent_type,
-        ephemeral=agent is not None and agent.is_ephemeral,
+        ephemeral=component.ephemeral if agent is None else agent.is_ephemeral,
         agent_config=creation.agent_config,
         principal=None if agent is None else creation.principal,
         initial_active_plugins=active_from_the_start(component.installed_plugins(agent_type)),

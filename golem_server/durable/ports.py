@@ -194,7 +194,8 @@ class WorkerComponent(Protocol):
 
     `account_id` is the owner of its environment. `functions` finds its exports by name; one object is shared by all
     workers of the revision. `agents` are its agent types, None where its workers are no agents. `links` say what the
-    clients of other components stand for that it imports.
+    clients of other components stand for that it imports. Of workers that are no agents nothing stays after an
+    invocation where the revision is `ephemeral`.
     """
 
     @property
@@ -232,6 +233,9 @@ class WorkerComponent(Protocol):
 
     @property
     def links(self) -> DynamicLinks: ...
+
+    @property
+    def ephemeral(self) -> bool: ...
 
     @property
     def fetch(self) -> Callable[[], Awaitable[bytes]]: ...

@@ -161,8 +161,13 @@ def _text(error: BaseException) -> str:
 
 
 def check_mode(status: StatusRecord, component: WorkerComponent) -> None:
-    """Raise InvalidWorkerRequest where a revision keeps agents of the worker's type that were not kept, or the other
-    way round: what an oplog is for does not change."""
+    """Raise InvalidWorkerRequest where a revision keeps workers of this kind that were not kept, or the other way
+    round: what an oplog is for does not change."""
+    if not status.agent_type and component.ephemeral is not status.ephemeral:
+        raise InvalidWorkerRequest(
+            f"Revision {component.revision} is {'ephemeral' if component.ephemeral else 'durable'}, and the worker is "
+            "not: this cannot be changed by an update"
+        )
     type_ = None if component.agents is None else component.agents.types.get(status.agent_type)
     if type_ is not None and (type_.mode == "ephemeral") is not status.ephemeral:
         raise InvalidWorkerRequest(

@@ -435,7 +435,7 @@ class Worker:
     def _publish(self, key: str, index: int, result: Value) -> None:
         """An invocation has its result, durably: tell those who wait for it."""
         self._results[key] = index
-        # Of an ephemeral agent that has done something nothing stays for the next time.
+        # Of an ephemeral worker that has done something nothing stays for the next time.
         self._used_up = self.status.ephemeral and index != self.status.constructed
         self._waiters.publish(key, result)
 
@@ -443,7 +443,7 @@ class Worker:
 
     async def _suspend(self, suspension: SuspendWorker) -> bool:
         if self.status.ephemeral:
-            return await self._failed(PermanentFailure("An ephemeral agent cannot be suspended"))
+            return await self._failed(PermanentFailure("An ephemeral worker cannot be suspended"))
         await self._waiters.admit_visits(self._folder)
         self._drop_instance()
         # A promise may have been completed after the guest looked. Meanwhile none is: from the entry on a completion

@@ -185,7 +185,8 @@ class StatusRecord(msgspec.Struct, omit_defaults=True):
         if not self.ephemeral or self.pending:
             return False
         ended = self.status in (WorkerStatus.FAILED, WorkerStatus.EXITED)
-        return ended or (self.status is WorkerStatus.IDLE and bool(self.constructed))
+        begun = self.constructed if self.agent_type else self.since_snapshot
+        return ended or (self.status is WorkerStatus.IDLE and begun > 0)
 
     @property
     def retry_count(self) -> int:

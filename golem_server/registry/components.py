@@ -93,6 +93,7 @@ class RegisteredComponent:
     given_files: tuple[InitialFile, ...] = field(repr=False)
     source_hash: str = field(repr=False)
     plugins: tuple[InstalledPlugin, ...] = field(repr=False)
+    ephemeral: bool = field(repr=False)
     fetch: Callable[[], Awaitable[bytes]] = field(repr=False, compare=False)
 
     @property
@@ -101,10 +102,15 @@ class RegisteredComponent:
         return self.binary.initial_memory_bytes
 
     @property
+    def component_type(self) -> str:
+        """What clients up to 1.4 call it: Durable or Ephemeral."""
+        return "Ephemeral" if self.ephemeral else "Durable"
+
+    @property
     def _said_of_it(self) -> tuple[Any, ...]:
         """What its revision is besides the binary and the variables, where there is anything."""
         files, plugins = ([each.to_json() for each in group] for group in (self.files, self.plugins))
-        return self.links, self.agent_types, self.provisions, files, plugins
+        return self.links, self.agent_types, self.provisions, files, plugins, self.ephemeral
 
     def initial_files(self, agent_type: str) -> tuple[InitialFile, ...]:
         """The files that a worker begins with: those of the component, then those of the agent's type, which win."""
@@ -202,6 +208,7 @@ class Components:
         agents: GivenAgents | None = None,
         files: FileChanges = NO_CHANGES,
         plugins: Sequence[InstalledPlugin] = (),
+        ephemeral: bool = False,
         strict_name: bool = False,
     ) -> RegisteredComponent:
         """Create a component at revision 0.
@@ -225,7 +232,10 @@ class Components:
             wasm_hash=kept.wasm_hash,
             size_bytes=kept.size_bytes,
             metadata=_with_plugins(
-                _with_files(_with_links(_with_agents(kept.metadata, None, agents), links), None, files), None, plugins
+                _with_files(_with_links(_with_agents(kept.metadata, None, agents), links), None, files),
+                None,
+                plugins,
+                ephemeral,
             ),
             environment=environment or {},
             created_at=self._clock.now(),
@@ -246,6 +256,7 @@ class Components:
         agents: GivenAgents | None = None,
         files: FileChanges = NO_CHANGES,
         plugins: Sequence[InstalledPlugin] | None = None,
+        ephemeral: bool | None = None,
         current_revision: int | None = None,
     ) -> RegisteredComponent:
         """Add a revision; what is not given stays as it is. Running workers keep theirs.
@@ -286,6 +297,7 @@ class Components:
                     ),
                     latest.metadata,
                     plugins,
+                    ephemeral,
                 ),
                 environment=latest.environment if environment is None else environment,
                 created_at=self._clock.now(),
@@ -498,6 +510,7 @@ class Components:
             files=_merged(*(_files(part.get("files", ())) for part in (metadata, transformed))),
             given_files=_files(metadata.get("files", ())),
             plugins=tuple(map(InstalledPlugin.from_json, metadata.get("plugins", ()))),
+            ephemeral=metadata.get("ephemeral", False),
             agents=component_agents(type_, metadata.get("agents", ()), metadata.get("provisions", {})),
             fetch=lambda: self._wasm.get(WASM_NAMESPACE, revision.wasm_hash),
         )
@@ -519,14 +532,14 @@ def _with_files(metadata: bytes, latest: bytes | None, changes: FileChanges) -> 
     return msgspec.msgpack.encode({**msgspec.msgpack.decode(metadata), "files": [file.to_json() for file in files]})
 
 
-def _with_plugins(metadata: bytes, latest: bytes | None, plugins: Sequence[InstalledPlugin] | None) -> bytes:
-    """A revision's encoded metadata with these plugins, or with those of the revision before."""
-    kept: list[Any] = []
-    if plugins is not None:
-        kept = [plugin.to_json() for plugin in plugins]
-    elif latest is not None:
-        kept = msgspec.msgpack.decode(latest).get("plugins", [])
-    return msgspec.msgpack.encode({**msgspec.msgpack.decode(metadata), "plugins": kept})
+def _with_plugins(
+    metadata: bytes, latest: bytes | None, plugins: Sequence[InstalledPlugin] | None, ephemeral: bool | None
+) -> bytes:
+    """A revision's encoded metadata with these plugins and this type, or with what the revision before has."""
+    before: dict[str, Any] = {} if latest is None else msgspec.msgpack.decode(latest)
+    kept = before.get("plugins", []) if plugins is None else [plugin.to_json() for plugin in plugins]
+    type_ = before.get("ephemeral", False) if ephemeral is None else ephemeral
+    return msgspec.msgpack.encode({**msgspec.msgpack.decode(metadata), "plugins": kept, "ephemeral": type_})
 
 
 def _files(kept: Sequence[Any]) -> tuple[InitialFile, ...]:

@@ -116,9 +116,27 @@ def test_dynamic_links_of_no_known_form_are_refused(client: Client, links: str) 
     )
 
 
-def test_ephemeral_components_are_refused(client: Client) -> None:
+def test_of_workers_of_an_ephemeral_component_nothing_stays(client: Client) -> None:
     parts = {"name": f"c-{uuid4()}", "component": guest(), "componentType": "Ephemeral"}
-    client.form("POST", COMPONENTS, parts).refused(400, "available")
+    made = client.form("POST", COMPONENTS, parts).ok()
+    assert made["componentType"] == "Ephemeral"
+    component = f"/v1/components/{made['componentId']}"
+    worker = f"{component}/workers/w"
+    assert [client.call(worker, "increment", key=key).ok()["result"]["value"] for key in "aab"] == [1, 1, 1]
+    entries = [item["entry"] for item in client.get(f"{worker}/oplog?from=1&count=100").ok()["entries"]]
+    assert [entry["type"] for entry in entries].count("ExportedFunctionInvoked") == 2
+    # The type is that of the revision before, unless it is said.
+    assert client.form("PATCH", component, {"component": guest("b")}).ok()["componentType"] == "Ephemeral"
+    changed = client.form("PATCH", component, {"component": guest(), "componentType": "Durable"}).ok()
+    assert changed["componentType"] == "Durable"
+    kept = f"{component}/workers/kept"
+    assert [client.call(kept, "increment").ok()["result"]["value"] for _ in range(2)] == [1, 2]
+    client.post(f"{worker}/update", {"mode": "Automatic", "targetVersion": 1}).refused(400, "cannot be updated")
+    client.post(f"{kept}/update", {"mode": "Automatic", "targetVersion": 0}).refused(400, "cannot be changed")
+    client.form("POST", COMPONENTS, {**parts, "componentType": "Eternal"}).refused(400, "Durable or Ephemeral")
+    metadata = json.dumps({"componentName": "it:ephemeral", "componentType": "Ephemeral"})
+    newer = client.form("POST", COMPONENTS, {"metadata": metadata, "componentWasm": guest()}).ok()
+    assert newer["componentType"] == "Ephemeral"
 
 
 def test_an_update_adds_a_revision_and_workers_keep_theirs(client: Client) -> None:

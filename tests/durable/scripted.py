@@ -166,6 +166,7 @@ async def scripted_world(
     clock: Clock | None = None,
     component: ComponentId | None = None,
     revision: Revision | None = None,
+    ephemeral: bool = False,
 ) -> AsyncGenerator[Scripted]:
     """Open a world. Unless `settings` say something else, nothing in it takes long."""
     reached = Outside() if beyond is None else beyond
@@ -180,7 +181,9 @@ async def scripted_world(
         clock=clock,
         code=code,
     ) as world:
-        made = await world.component(script_guest(revision or Revision()), {"COLOUR": "green"}, component_id=component)
+        made = await world.component(
+            script_guest(revision or Revision()), {"COLOUR": "green"}, component_id=component, ephemeral=ephemeral
+        )
         scripted = Scripted(world, reached, made)
         yield scripted
         for call in scripted.calls:

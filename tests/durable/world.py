@@ -71,6 +71,7 @@ class Revision:
     links: DynamicLinks = NO_LINKS
     agents: ComponentAgents | None = None
     files: tuple[InitialFile, ...] = ()
+    ephemeral: bool = False
 
     def installed_plugins(self, agent_type: str) -> tuple[InstalledPlugin, ...]:
         """None."""
@@ -202,13 +203,14 @@ class World:
         links: DynamicLinks = NO_LINKS,
         agents: ComponentAgents | None = None,
         files: tuple[InitialFile, ...] = (),
+        ephemeral: bool = False,
     ) -> ComponentId:
         """Add a component, from text or binary. The contents of files are in `contents`."""
         component_id = component_id or ComponentId(uuid4())
         self._revisions[component_id] = []
         if name is not None:
             self.names[name] = component_id
-        await self.update(component_id, text, environment, links, agents, files)
+        await self.update(component_id, text, environment, links, agents, files, ephemeral)
         return component_id
 
     async def update(
@@ -219,6 +221,7 @@ class World:
         links: DynamicLinks = NO_LINKS,
         agents: ComponentAgents | None = None,
         files: tuple[InitialFile, ...] = (),
+        ephemeral: bool = False,
     ) -> None:
         """Add a revision of a component."""
         wasm = bytes(wat2wasm(text)) if isinstance(text, str) else text
@@ -241,6 +244,7 @@ class World:
                 links=links,
                 agents=agents,
                 files=files,
+                ephemeral=ephemeral,
             )
         )
 

@@ -53,6 +53,7 @@ class CalledComponent:
     environment: dict[str, str] = field(default_factory=dict[str, str])
     links: DynamicLinks = NO_LINKS
     agents: ComponentAgents | None = None
+    ephemeral: bool = False
 
     def installed_plugins(self, agent_type: str) -> tuple[InstalledPlugin, ...]:
         """None."""
