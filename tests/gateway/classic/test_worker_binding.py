@@ -14,6 +14,8 @@ from tests.gateway.classic.conftest import BODY_LIMIT, Api, route
 QUERY = "let n: u8 = request.query.n; let f: bool = request.query.flag; {body: {n: n, f: f}}"
 BYTES = 'let x: list<u8> = [104, 105]; {headers: {Content-Type: "text/plain"}, body: x}'
 EVIL = '{headers: {X-Evil: request.headers.x-evil, Connection: "upgrade", Content-Length: "5"}, body: "fine"}'
+SPLIT = """{headers: {X-Evil: "a
+Set-Cookie: b"}, body: "x"}"""
 NAMED = '"w-${request.path.name}"'
 
 
@@ -42,6 +44,7 @@ def api(server: ServerThread, client: Client) -> Api:
             bound("Get", "/option/{name}", "let x: option<string> = none; {body: x}"),
             bound("Get", "/bytes/{name}", BYTES),
             bound("Get", "/evil/{name}", EVIL),
+            bound("Get", "/split/{name}", SPLIT),
             bound("Get", "/status/{name}?{s}", 'let s: u32 = request.query.s; {status: s, body: "x"}'),
         ],
     )
@@ -153,6 +156,9 @@ def test_no_script_breaks_the_response(api: Api) -> None:
     assert (answer.status, answer.body) == (200, b"fine")
     assert answer.headers["content-length"] == "4"
     assert answer.headers.get("connection") != "upgrade"
+    split = api.call("GET", "/split/a", headers={"accept": "text/plain"})
+    assert (split.status, "set-cookie" in split.headers) == (500, False)
+    assert split.body == b"The response has a header with a character that is not allowed: X-Evil"
 
 
 @pytest.mark.parametrize("status", ["100", "99", "600", "1000"])
