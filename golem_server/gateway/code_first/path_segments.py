@@ -96,13 +96,13 @@ def printed(segments: Sequence[Segment]) -> str:
 
 
 def request_segments(path: str) -> list[str]:
-    """The segments of a request's path, which is decoded before it is split; none of `/`.
+    """The segments of a request's path, each decoded after it was cut out; none of `/`.
 
-    Raises MalformedPath where it is not UTF-8.
+    Golem 1.5.9 decodes before it cuts, so that no value in a path can have a slash.
+    Raises MalformedPath where a segment is not UTF-8.
     """
+    trimmed = path.strip("/")
     try:
-        decoded = unquote_to_bytes(path.encode("latin-1")).decode()
+        return [unquote_to_bytes(part.encode("latin-1")).decode() for part in trimmed.split("/")] if trimmed else []
     except UnicodeDecodeError:
         raise MalformedPath from None
-    trimmed = decoded.strip("/")
-    return trimmed.split("/") if trimmed else []

@@ -35,6 +35,7 @@ async def test_values_come_from_path_query_header_and_body(shop: CalledSite) -> 
     assert (await shop.call("GET", "/shops/values/items")).json == [BOOK, food]
     echoed = await shop.call("GET", "/shops/values/echo/a/%C3%B6%20b//c", headers={"X-REQUEST-ID": "id 1"})
     assert echoed.json == {"rest": "a/ö b//c", "requestId": "id 1"}
+    assert (await shop.call("PUT", "/shops/values/items/a%2Fb", json={"item": BOOK})).json == BOOK | {"sku": "a/b"}
     # An agent is named by its constructor's values, however they were written.
     assert (await shop.call("GET", "/shops/v%61lues/items/b-1")).json == BOOK
 

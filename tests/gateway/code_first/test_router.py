@@ -104,8 +104,8 @@ def test_the_root_is_a_path_without_segments() -> None:
     assert matched({"variable": "/{x}"}, "/") is None
 
 
-def test_paths_are_decoded_before_they_are_split() -> None:
-    assert request_segments("/sh%C3%B6p/a%2Fb/%20/") == ["shöp", "a", "b", " "]
+def test_paths_are_decoded_after_they_are_split() -> None:
+    assert request_segments("/sh%C3%B6p/a%2Fb/%20/%2F/") == ["shöp", "a/b", " ", "/"]
     assert request_segments("/sh\u00c3\u00b6p") == ["shöp"]
     with pytest.raises(MalformedPath):
         request_segments("/%ff")
