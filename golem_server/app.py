@@ -33,7 +33,7 @@ from golem_server.garbage import unhurried_collection
 from golem_server.gateway.classic.api_site import ApiSites
 from golem_server.gateway.classic.compiler import DefinitionCompiler
 from golem_server.gateway.code_first.authentication import NoLogins
-from golem_server.gateway.code_first.deployed import NothingDeployed
+from golem_server.gateway.code_first.deployments import RegisteredHttpApis, RouteChecker
 from golem_server.gateway.code_first.site import CodeFirstServices, CodeFirstSites
 from golem_server.gateway.code_first.webhooks import KEY_NAME as WEBHOOK_KEY
 from golem_server.gateway.code_first.webhooks import WebhookAddresses, WebhookIds
@@ -62,6 +62,8 @@ from golem_server.registry.accounts import (
 from golem_server.registry.agent_directory import AgentDirectory
 from golem_server.registry.api_definitions import ApiDefinitions
 from golem_server.registry.components import Components
+from golem_server.registry.domains import Domains
+from golem_server.registry.environment_deployments import EnvironmentDeployments
 from golem_server.registry.environment_plugins import EnvironmentPlugins
 from golem_server.registry.plugins import Plugins
 from golem_server.registry.resources import Resources
@@ -72,6 +74,8 @@ from golem_server.storage.api_definition_store import PostgresApiDefinitionStore
 from golem_server.storage.blob_store import PostgresBlobStore
 from golem_server.storage.database import Database
 from golem_server.storage.delivery_store import PostgresDeliveryStore
+from golem_server.storage.deployment_store import PostgresDeploymentStore
+from golem_server.storage.domain_store import PostgresDomainStore
 from golem_server.storage.embedded import EmbeddedPostgres, running_url
 from golem_server.storage.gateway_generation import PostgresGatewayGeneration
 from golem_server.storage.key_value_store import PostgresKeyValueStore
@@ -309,7 +313,19 @@ async def running(
         )
         directory = AgentDirectory(components, accounts, clock)
         services[ComponentDirectory] = ComponentDirectory(directory)
-        http_apis = NothingDeployed()
+        domain_store = PostgresDomainStore(database)
+        domains = Domains(domain_store, accounts, clock, lambda: sites.forget())
+        deployments = EnvironmentDeployments(
+            PostgresDeploymentStore(database),
+            domain_store,
+            domains,
+            components,
+            accounts,
+            RouteChecker(),
+            clock,
+            lambda: sites.forget(),
+        )
+        http_apis = RegisteredHttpApis(deployments)
         webhook_ids = WebhookIds(await PostgresSecretStore(database).secret(WEBHOOK_KEY))
         services[WebhookDirectory] = WebhookDirectory(WebhookAddresses(http_apis, webhook_ids, settings.webhook_scheme))
         executor = Executor(
@@ -350,6 +366,8 @@ async def running(
             executor=executor,
             components=components,
             definitions=definitions,
+            domains=domains,
+            deployments=deployments,
             directory=directory,
             accounts=accounts,
             plugins=plugins,

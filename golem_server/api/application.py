@@ -22,8 +22,12 @@ from golem_server.api import (
     components,
     connect,
     console,
+    deployments,
+    domains,
     environment_plugins,
     health,
+    http_api_deployments,
+    mcp_deployments,
     oplog,
     plugins,
     resources,
@@ -53,6 +57,10 @@ _ROUTES = (
     environment_plugins,
     resources,
     api_definitions,
+    domains,
+    http_api_deployments,
+    mcp_deployments,
+    deployments,
     console,
 )
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD")

@@ -12,6 +12,8 @@ from golem_server.registry.accounts import Accounts
 from golem_server.registry.agent_directory import AgentDirectory
 from golem_server.registry.api_definitions import ApiDefinitions
 from golem_server.registry.components import Components
+from golem_server.registry.domains import Domains
+from golem_server.registry.environment_deployments import EnvironmentDeployments
 from golem_server.registry.environment_plugins import EnvironmentPlugins
 from golem_server.registry.plugins import Plugins
 from golem_server.registry.resources import Resources
@@ -27,6 +29,8 @@ class ApiServices:
     executor: Executor
     components: Components
     definitions: ApiDefinitions
+    domains: Domains
+    deployments: EnvironmentDeployments
     directory: AgentDirectory
     accounts: Accounts
     plugins: Plugins

@@ -410,6 +410,54 @@ server_secrets = Table(
     Column("secret", LargeBinary, nullable=False),
 )
 
+domain_registrations = Table(
+    "domain_registrations",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("environment_id", Uuid, ForeignKey("environments.id"), nullable=False),
+    Column("domain", _name, nullable=False, unique=True),
+)
+
+domain_deployments = Table(
+    "domain_deployments",
+    metadata,
+    # Revisions of HTTP APIs and MCP endpoints (model/environment_deployments.py); the last one may be a deletion.
+    Column("id", Uuid, primary_key=True),
+    Column("revision", BigInteger, primary_key=True),
+    Column("use", SmallInteger, nullable=False),
+    Column("environment_id", Uuid, ForeignKey("environments.id"), nullable=False),
+    Column("domain", _name, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("domain_deployments_domain_key", "environment_id", "use", "domain", "revision", unique=True),
+)
+
+environment_deployments = Table(
+    "environment_deployments",
+    metadata,
+    Column("environment_id", Uuid, ForeignKey("environments.id"), primary_key=True),
+    Column("revision", BigInteger, primary_key=True),
+    Column("version", LargeBinary, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("contents", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+current_deployments = Table(
+    "current_deployments",
+    metadata,
+    Column("environment_id", Uuid, primary_key=True),
+    Column("switches", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    ForeignKeyConstraint(
+        ["environment_id", "revision"],
+        ["environment_deployments.environment_id", "environment_deployments.revision"],
+        name="current_deployments_environment_id_fkey",
+    ),
+)
+
 EXTERNAL_COLUMNS = (
     ("workers", "record"),
     ("oplog", "data"),
