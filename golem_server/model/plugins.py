@@ -37,6 +37,10 @@ class OplogProcessorSpec:
     component_revision: Revision
 
 
+LIBRARY = "Library"
+"""The kind of a plugin whose component goes inside of the one it is installed on; an `App` goes around it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComposedSpec:
     """A component that is joined with the one it is installed on: an `App` around it, or a `Library` inside.
@@ -81,8 +85,8 @@ class InstalledPlugin:
     """A plugin that a component's revision, or an agent type of it, has installed; `grant_id` names it there.
 
     Plugins of lower `priority` come first; no two have the same. `processor` is set for oplog processors,
-    `transform_url` for component transformers. A component has it `from_environment` where it was installed on all
-    components of the environment.
+    `transform_url` for component transformers, `composed` for apps and libraries. A component has it
+    `from_environment` where it was installed on all components of the environment.
     """
 
     grant_id: PluginGrantId
@@ -93,6 +97,7 @@ class InstalledPlugin:
     parameters: Mapping[str, str] = field(default_factory=dict[str, str])
     processor: OplogProcessorSpec | None = None
     transform_url: str | None = None
+    composed: ComposedSpec | None = None
     from_environment: bool = False
 
     def to_json(self) -> dict[str, Json]:
@@ -110,6 +115,8 @@ class InstalledPlugin:
             "oplogProcessorComponentId": None if processor is None else str(processor.component_id),
             "oplogProcessorComponentRevision": None if processor is None else processor.component_revision,
             "transformUrl": self.transform_url,
+            "composedKind": None if self.composed is None else self.composed.kind,
+            "composedWasmHash": None if self.composed is None else self.composed.wasm_hash,
             "fromEnvironment": self.from_environment,
         }
 
@@ -117,7 +124,9 @@ class InstalledPlugin:
     def from_json(cls, json: Mapping[str, Json]) -> InstalledPlugin:
         """What `to_json` made."""
         component = json["oplogProcessorComponentId"]
-        processor = None
+        processor = composed = None
+        if json.get("composedKind") is not None:
+            composed = ComposedSpec(kind=json["composedKind"], wasm_hash=json["composedWasmHash"])
         if component is not None:
             processor = OplogProcessorSpec(
                 component_id=ComponentId(UUID(component)),
@@ -132,6 +141,7 @@ class InstalledPlugin:
             parameters=json["parameters"],
             processor=processor,
             transform_url=json["transformUrl"],
+            composed=composed,
             from_environment=json.get("fromEnvironment", False),
         )
 

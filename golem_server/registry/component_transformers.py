@@ -1,9 +1,10 @@
-"""Component transformers: services outside that change a component when they are installed on it.
+"""Plugins that change a component when they are installed on it: transformers, apps and libraries.
 
-A transformer is sent the binary, what the component is, and the installation's parameters as parts of a form. It
-answers with JSON: `data`, the new binary in base64, `additionalFiles`, and `env`, variables that are added; all may be
-missing. Several are asked one after the other, by priority. What was uploaded is kept, so that a change of the
-installations begins with it again (reference: rest-api, section 9).
+A *component transformer* is a service outside. It is sent the binary, what the component is, and the installation's
+parameters as parts of a form, and answers with JSON: `data`, the new binary in base64, `additionalFiles`, and `env`,
+variables that are added; all may be missing. A *library* is a component whose exports the component imports, an *app*
+is one that imports what the component exports: both are joined with it. All take their turns by priority. What was
+uploaded is kept, so that a change of the installations begins with it again (reference: rest-api, section 9).
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ import msgspec
 from golem_server.model.errors import InvalidInput
 from golem_server.model.ids import ComponentId
 from golem_server.model.initial_files import InitialFile, file_path, permissions_of
-from golem_server.model.plugins import InstalledPlugin
+from golem_server.model.plugins import LIBRARY, ComposedSpec, InstalledPlugin
 from golem_server.registry.file_archives import FILE_NAMESPACE
-from golem_server.registry.ports import Upload, WasmStore
+from golem_server.registry.ports import ComponentInspector, Upload, WasmStore
 
 
 class TransformerClient(Protocol):
@@ -50,8 +51,18 @@ class TransformerAnswer(msgspec.Struct, rename="camel"):
 
 
 @dataclass(frozen=True, slots=True)
+class TransformerTools:
+    """What the plugins are carried out with. Binaries are in `namespace`; without a `client` nobody can be asked."""
+
+    client: TransformerClient | None
+    store: WasmStore
+    namespace: str
+    inspector: ComponentInspector
+
+
+@dataclass(frozen=True, slots=True)
 class Transformed:
-    """A component on its way through the transformers. `files` and `environment` are those that were added."""
+    """A component on its way through the plugins. `files` and `environment` are those that were added."""
 
     wasm: Upload
     files: list[InitialFile] = field(default_factory=list[InitialFile])
@@ -63,22 +74,24 @@ _answer = msgspec.json.Decoder(TransformerAnswer)
 
 def transformers(plugins: Sequence[InstalledPlugin]) -> list[InstalledPlugin]:
     """Those of the installed plugins that change the component, in their order."""
-    found = [plugin for plugin in plugins if plugin.transform_url is not None]
+    found = [plugin for plugin in plugins if plugin.transform_url is not None or plugin.composed is not None]
     return sorted(found, key=lambda plugin: plugin.priority)
 
 
 async def transform(
-    client: TransformerClient,
-    store: WasmStore,
+    tools: TransformerTools,
     component_id: ComponentId,
     name: str,
     environment: Mapping[str, str],
     plugins: Sequence[InstalledPlugin],
     wasm: Upload,
 ) -> Transformed:
-    """What the transformers make of a binary. Raises InvalidInput where one of them fails."""
+    """What the plugins make of a binary. Raises InvalidInput where one of them fails."""
     made = Transformed(wasm)
     for plugin in plugins:
+        if plugin.composed is not None:
+            made = replace(made, wasm=await _joined(tools, plugin, plugin.composed, made.wasm))
+            continue
         about = {
             "componentId": str(component_id),
             "componentName": name,
@@ -88,14 +101,26 @@ async def transform(
         parts = {"metadata": msgspec.json.encode(about).decode(), **plugin.parameters}
         url = plugin.transform_url or ""
         try:
-            body = await client.post_form(url, parts, {"component": made.wasm})
+            if tools.client is None:
+                raise InvalidInput("this server asks no component transformers")
+            body = await tools.client.post_form(url, parts, {"component": made.wasm})
             answer = await asyncio.to_thread(_answer.decode, body)
-            made = await _applied(store, made, answer)
+            made = await _applied(tools.store, made, answer)
         except (msgspec.DecodeError, Base64Error, ValueError) as error:
             raise _failed(plugin, f"its answer cannot be read: {error}") from error
         except InvalidInput as error:
             raise _failed(plugin, error.message) from error
     return made
+
+
+async def _joined(tools: TransformerTools, plugin: InstalledPlugin, spec: ComposedSpec, wasm: Upload) -> bytes:
+    """The component and the plugin's, joined, and able to run. Raises InvalidInput."""
+    own = await tools.store.get(tools.namespace, spec.wasm_hash)
+    socket, plug = (wasm, own) if spec.kind == LIBRARY else (own, wasm)
+    try:
+        return await tools.inspector.compose(socket, plug)
+    except InvalidInput as error:
+        raise InvalidInput(f"Plugin {plugin.name} of version {plugin.version}: {error.message}") from error
 
 
 async def _applied(store: WasmStore, made: Transformed, answer: TransformerAnswer) -> Transformed:

@@ -43,7 +43,7 @@ from golem_server.model.type_codec import (
 from golem_server.model.types import ComponentType
 from golem_server.registry.accounts import Accounts
 from golem_server.registry.component_names import check_component_name, component_name_error
-from golem_server.registry.component_transformers import TransformerClient, transform, transformers
+from golem_server.registry.component_transformers import TransformerClient, TransformerTools, transform, transformers
 from golem_server.registry.file_archives import FILE_NAMESPACE, ArchiveLimits, KeptFile, keep_files
 from golem_server.registry.ports import AgentDiscovery, ComponentInspector, ComponentStore, Upload, WasmStore
 
@@ -411,13 +411,10 @@ class Components:
         asked = transformers(plugins)
         if not asked:
             return await self._keep(upload, agents)
-        if self._transformer_client is None:
-            raise InvalidInput("This server asks no component transformers")
         await self._inspect(upload)
         source_hash, _ = await self._wasm.put_stream(WASM_NAMESPACE, _parts(upload))
-        made = await transform(
-            self._transformer_client, self._wasm, component.id, component.name, environment, asked, upload
-        )
+        tools = TransformerTools(self._transformer_client, self._wasm, WASM_NAMESPACE, self._inspector)
+        made = await transform(tools, component.id, component.name, environment, asked, upload)
         kept = await self._keep(made.wasm, agents)
         changed = {
             "source": source_hash,

@@ -13,6 +13,7 @@ from golem_server.model.errors import Conflict, InvalidInput, NotFound
 from golem_server.model.ids import ComponentId, EnvironmentId
 from golem_server.model.plugins import (
     ComponentTransformerSpec,
+    ComposedSpec,
     InstalledPlugin,
     OplogProcessorSpec,
     PluginChange,
@@ -86,11 +87,6 @@ def _installation(grant: PluginGrant, component_id: ComponentId | None, change: 
     plugin = grant.plugin
     if plugin.scope_component is not None and plugin.scope_component != component_id:
         raise InvalidInput(f"Plugin {plugin.name} may only be installed on component {plugin.scope_component}")
-    if not isinstance(plugin.spec, OplogProcessorSpec | ComponentTransformerSpec):
-        raise InvalidInput(
-            f"Plugin {plugin.name} is of type {plugin.spec.kind}: components are not composed by this server; "
-            "join them before the upload, as with `wac plug`"
-        )
     parameters = dict(change.parameters or {})
     if isinstance(plugin.spec, ComponentTransformerSpec):
         reserved = next((name for name in RESERVED_PARAMETERS if name in parameters), None)
@@ -104,5 +100,6 @@ def _installation(grant: PluginGrant, component_id: ComponentId | None, change: 
         priority=change.priority or 0,
         parameters=parameters,
         processor=plugin.spec if isinstance(plugin.spec, OplogProcessorSpec) else None,
+        composed=plugin.spec if isinstance(plugin.spec, ComposedSpec) else None,
         transform_url=plugin.spec.transform_url if isinstance(plugin.spec, ComponentTransformerSpec) else None,
     )

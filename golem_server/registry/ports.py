@@ -295,11 +295,18 @@ class AgentDiscovery(Protocol):
 
 
 class ComponentInspector(Protocol):
-    """Reads an uploaded binary."""
+    """Reads uploaded binaries, and joins them."""
 
     async def inspect(self, wasm: Upload) -> tuple[ComponentType, BinaryMetadata]:
         """What it imports and exports and says of itself.
 
         Raises InvalidInput, with the reason, if it is not a component that this server can run.
+        """
+        ...
+
+    async def compose(self, socket: Upload, plug: Upload) -> bytes:
+        """The component whose `socket` gets what it imports from what the `plug` exports.
+
+        Raises InvalidInput, with the reason, where both make no component that this server can run.
         """
         ...

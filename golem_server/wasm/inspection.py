@@ -15,10 +15,12 @@ from golem_server.model.metadata import BinaryMetadata
 from golem_server.model.types import ComponentType
 from golem_server.wasm.binary import binary_metadata, check_component
 from golem_server.wasm.code_cache import CodeCache
+from golem_server.wasm.composition import compose
+from golem_server.wasm.errors import InvalidComponent
 
 
 class ComponentReader:
-    """Inspects uploads with the engine's code cache."""
+    """Inspects uploads with the engine's code cache, and joins them."""
 
     def __init__(self, code: CodeCache) -> None:
         self._code = code
@@ -33,8 +35,26 @@ class ComponentReader:
         compiled = await self._code.load(wasm_hash, fetch)
         return compiled.type, metadata
 
+    async def compose(self, socket: Path | bytes, plug: Path | bytes) -> bytes:
+        """The component whose `socket` gets what it imports from what the `plug` exports. Raises InvalidInput."""
+        joined = await asyncio.to_thread(lambda: compose(_content(socket), _content(plug)))
+        try:
+            await self.inspect(joined)
+        except InvalidComponent as error:
+            shown = await asyncio.to_thread(lambda: compose(_content(socket), _content(plug), show_joined=True))
+            try:
+                await self.inspect(shown)
+            except InvalidComponent:
+                raise error from None
+            return shown
+        return joined
+
+
+def _content(wasm: Path | bytes) -> bytes:
+    return wasm if isinstance(wasm, bytes) else wasm.read_bytes()
+
 
 def _read(wasm: Path | bytes) -> tuple[bytes, str, BinaryMetadata]:
-    content = wasm if isinstance(wasm, bytes) else wasm.read_bytes()
+    content = _content(wasm)
     check_component(content)
     return content, blake3(content).hexdigest(), binary_metadata(content)

@@ -232,7 +232,7 @@ def test_plugins_that_cannot_be_installed_are_refused(client: Client, counting: 
     form = {"metadata": json.dumps(plugin(specs={"type": "Library"})), "pluginWasm": guest()}
     library = client.form("POST", PLUGINS, form).ok()
     third = client.post(GRANTS, {"pluginRegistrationId": library["id"]}).ok()
-    with_plugins(client, installation(third)).refused(400, "not composed by this server")
+    with_plugins(client, installation(third)).refused(400, "have nothing in common")
 
 
 def test_an_active_plugin_is_told_what_the_worker_does(client: Client, counting: dict[str, Any]) -> None:
@@ -283,6 +283,46 @@ def test_the_oldest_way_to_install_makes_a_revision(client: Client, counting: di
     removed = client.send("DELETE", f"{component}/latest/plugins/installs/{counting['id']}").ok()
     assert (removed["revision"], removed["installedPlugins"]) == (2, [])
     client.send("DELETE", f"{component}/latest/plugins/installs/{counting['id']}").refused(404)
+
+
+# --- Apps and libraries
+
+DOUBLING = """(component
+  (core module $code (func (export "double") (param i32) (result i32) (i32.mul (local.get 0) (i32.const 2))))
+  (core instance $main (instantiate $code))
+  (func $double (param "n" u32) (result u32) (canon lift (core func $main "double")))
+  (instance $exported (export "double" (func $double)))
+  (export "it:library/doubling@1.2.0" (instance $exported)))
+"""
+QUADRUPLING = """(component
+  (import "it:library/doubling@1.0.0" (instance $library (export "double" (func (param "n" u32) (result u32)))))
+  (core func $double (canon lower (func $library "double")))
+  (core module $code
+    (import "library" "double" (func $double (param i32) (result i32)))
+    (func (export "quadruple") (param i32) (result i32) (call $double (call $double (local.get 0)))))
+  (core instance $main (instantiate $code (with "library" (instance (export "double" (func $double))))))
+  (func $quadruple (param "n" u32) (result u32) (canon lift (core func $main "quadruple")))
+  (instance $exported (export "quadruple" (func $quadruple)))
+  (export "it:app/quadrupling" (instance $exported)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "own", "plugins"), [("Library", QUADRUPLING, DOUBLING), ("App", DOUBLING, QUADRUPLING)]
+)
+def test_an_app_and_a_library_are_joined_with_the_component(client: Client, kind: str, own: str, plugins: str) -> None:
+    form = {"metadata": json.dumps(plugin(specs={"type": kind})), "pluginWasm": bytes(wat2wasm(plugins))}
+    registered = client.form("POST", PLUGINS, form).ok()
+    grant = client.post(GRANTS, {"pluginRegistrationId": registered["id"]}).ok()
+    metadata = json.dumps({"componentName": f"it:p{uuid4().hex}", "plugins": [installation(grant)]})
+    made = client.form("POST", COMPONENTS, {"metadata": metadata, "componentWasm": bytes(wat2wasm(own))}).ok()
+    assert [export["name"] for export in made["metadata"]["exports"]] == ["it:app/quadrupling"]
+    path = f"/v1/components/{made['componentId']}"
+    call = f"{path}/workers/w/invoke-and-await"
+    assert client.invoke(call, "quadruple", 3, interface="it:app/quadrupling").ok()["result"]["value"] == 12
+    # Without the plugin it is again what was uploaded.
+    client.send("DELETE", f"{path}/latest/plugins/installs/{grant['id']}").ok()
+    assert client.get(f"{path}/revisions/1/wasm").body == bytes(wat2wasm(own))
 
 
 # --- Component transformers

@@ -60,6 +60,9 @@ class LabelInspector:
             BinaryMetadata(({"language": [("Rust", "")]},), ((65536, None),), "test:label", None),
         )
 
+    async def compose(self, socket: Upload, plug: Upload) -> bytes:
+        raise InvalidInput("labels cannot be joined")
+
 
 class CountingStore:
     """Passes everything on to a store and counts the questions."""
