@@ -32,13 +32,16 @@ from golem_server.durable.webhooks import WebhookDirectory
 from golem_server.garbage import unhurried_collection
 from golem_server.gateway.classic.api_site import ApiSites
 from golem_server.gateway.classic.compiler import DefinitionCompiler
-from golem_server.gateway.code_first.authentication import NoLogins
 from golem_server.gateway.code_first.deployments import RegisteredHttpApis, RouteChecker
 from golem_server.gateway.code_first.site import CodeFirstServices, CodeFirstSites
 from golem_server.gateway.code_first.webhooks import KEY_NAME as WEBHOOK_KEY
 from golem_server.gateway.code_first.webhooks import WebhookAddresses, WebhookIds
 from golem_server.gateway.endpoint import Gateway
 from golem_server.gateway.front_door import FrontDoor
+from golem_server.gateway.openid.agent_login import AgentLogins
+from golem_server.gateway.openid.classic_login import ClassicLogin
+from golem_server.gateway.openid.login import Logins
+from golem_server.gateway.openid.provider import Providers
 from golem_server.gateway.sites import Sites
 from golem_server.host.catalog import ALL, VIRTUAL_FUNCTIONS
 from golem_server.host.filesystem_sandbox import FilesystemLimits
@@ -67,6 +70,7 @@ from golem_server.registry.environment_deployments import EnvironmentDeployments
 from golem_server.registry.environment_plugins import EnvironmentPlugins
 from golem_server.registry.plugins import Plugins
 from golem_server.registry.resources import Resources
+from golem_server.registry.security_schemes import SecuritySchemes
 from golem_server.registry.tokens import LOCAL_TOKEN, Tokens
 from golem_server.serving import RequestEdge, listen, listen_for_deployed, serve_application
 from golem_server.settings import Settings
@@ -79,6 +83,7 @@ from golem_server.storage.domain_store import PostgresDomainStore
 from golem_server.storage.embedded import EmbeddedPostgres, running_url
 from golem_server.storage.gateway_generation import PostgresGatewayGeneration
 from golem_server.storage.key_value_store import PostgresKeyValueStore
+from golem_server.storage.login_store import PostgresLoginStore
 from golem_server.storage.migrate import migrate as migrate_database
 from golem_server.storage.object_store import PostgresObjectStore
 from golem_server.storage.oplog_store import PostgresOplogStore
@@ -88,6 +93,7 @@ from golem_server.storage.quota_store import PostgresQuotaStore
 from golem_server.storage.registry_store import PostgresRegistryStore
 from golem_server.storage.schedule_store import PostgresScheduleStore
 from golem_server.storage.secret_store import PostgresSecretStore
+from golem_server.storage.security_scheme_store import PostgresSecuritySchemeStore
 from golem_server.storage.value_contents import PostgresValueContents
 from golem_server.telemetry import Metrics
 from golem_server.wasm.code_cache import CodeCache
@@ -350,9 +356,18 @@ async def running(
         await executor.start()
         stack.push_async_callback(executor.stop, settings.stop_timeout.total_seconds())
         definition_store = PostgresApiDefinitionStore(database)
-        compiler = DefinitionCompiler(executor, components)
-        code_first = CodeFirstSites(http_apis, CodeFirstServices(executor, NoLogins(), webhook_ids, clock))
-        sites = Sites([ApiSites(definition_store, compiler), code_first], PostgresGatewayGeneration(database))
+        providers = Providers()
+        stack.push_async_callback(providers.close)
+        schemes = SecuritySchemes(
+            PostgresSecuritySchemeStore(database), accounts, providers.discover, lambda: sites.forget()
+        )
+        logins = Logins(PostgresLoginStore(database), providers, clock)
+        compiler = DefinitionCompiler(executor, components, schemes)
+        code_first = CodeFirstSites(
+            http_apis, CodeFirstServices(executor, AgentLogins(schemes, logins), webhook_ids, clock)
+        )
+        classic = ApiSites(definition_store, compiler, ClassicLogin(schemes, logins))
+        sites = Sites([classic, code_first], PostgresGatewayGeneration(database))
         definitions = ApiDefinitions(definition_store, compiler, clock, sites.forget)
         components.constrain(definitions.check_component)
         watching = asyncio.create_task(sites.watch())
@@ -368,6 +383,7 @@ async def running(
             definitions=definitions,
             domains=domains,
             deployments=deployments,
+            security_schemes=schemes,
             directory=directory,
             accounts=accounts,
             plugins=plugins,

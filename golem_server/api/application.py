@@ -31,6 +31,7 @@ from golem_server.api import (
     oplog,
     plugins,
     resources,
+    security_schemes,
     worker_changes,
     worker_files,
     worker_plugins,
@@ -61,6 +62,7 @@ _ROUTES = (
     http_api_deployments,
     mcp_deployments,
     deployments,
+    security_schemes,
     console,
 )
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD")

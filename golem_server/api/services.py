@@ -17,6 +17,7 @@ from golem_server.registry.environment_deployments import EnvironmentDeployments
 from golem_server.registry.environment_plugins import EnvironmentPlugins
 from golem_server.registry.plugins import Plugins
 from golem_server.registry.resources import Resources
+from golem_server.registry.security_schemes import SecuritySchemes
 from golem_server.registry.tokens import Tokens
 from golem_server.settings import Settings
 from golem_server.telemetry import Metrics
@@ -31,6 +32,7 @@ class ApiServices:
     definitions: ApiDefinitions
     domains: Domains
     deployments: EnvironmentDeployments
+    security_schemes: SecuritySchemes
     directory: AgentDirectory
     accounts: Accounts
     plugins: Plugins

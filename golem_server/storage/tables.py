@@ -458,6 +458,48 @@ current_deployments = Table(
     ),
 )
 
+security_schemes = Table(
+    "security_schemes",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("environment_id", Uuid, ForeignKey("environments.id"), nullable=False),
+    Column("name", _name, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("custom_provider", Boolean, nullable=False),
+    Column("issuer_url", Text, nullable=False),
+    Column("client_id", Text, nullable=False),
+    Column("client_secret", Text, nullable=False),
+    Column("redirect_url", _name, nullable=False, unique=True),
+    Column("scopes", LargeBinary, nullable=False),
+    Index("security_schemes_name_key", "environment_id", "name", unique=True),
+)
+
+login_attempts = Table(
+    "login_attempts",
+    metadata,
+    # Those who were sent to a provider and are not back yet (model/logins.py).
+    Column("state", _name, primary_key=True),
+    Column("scheme", Uuid, ForeignKey("security_schemes.id", ondelete="CASCADE"), nullable=False),
+    Column("nonce", Text, nullable=False),
+    Column("verifier", Text, nullable=False),
+    Column("browser", Text, nullable=False),
+    Column("target", LargeBinary, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("login_attempts_expires_at_idx", "expires_at"),
+)
+
+login_sessions = Table(
+    "login_sessions",
+    metadata,
+    Column("id", _name, primary_key=True),
+    Column("scheme", Uuid, ForeignKey("security_schemes.id", ondelete="CASCADE"), nullable=False),
+    Column("token_hash", LargeBinary, nullable=False),
+    Column("claims", LargeBinary, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("login_sessions_expires_at_idx", "expires_at"),
+)
+
 EXTERNAL_COLUMNS = (
     ("workers", "record"),
     ("oplog", "data"),

@@ -1,0 +1,1 @@
+"""Logins with OpenID Connect, for APIs of definitions and for those of agents (reference: gateway, 1.12 and 3.6)."""

@@ -1,0 +1,225 @@
+"""Whole logins: a browser, an API with a security scheme, and a provider, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from golem_server.registry.accounts import DEFAULT_ENVIRONMENT_ID
+from golem_server.settings import Settings
+from golem_server.storage.embedded import EmbeddedPostgres
+from tests.api.server import JSON, Client, ServerThread
+from tests.gateway.classic.conftest import Api, route
+from tests.gateway.openid.browser import CookieBrowser
+from tests.gateway.openid.provider import CLIENT_ID, CLIENT_SECRET, LocalProvider
+from tests.postgres import execute, url_of
+
+RESPONSE = 'let s: string = request.auth.sub; let e: string = request.auth.email; {body: "${s} ${e}"}'
+SCHEMES = f"/v1/envs/{DEFAULT_ENVIRONMENT_ID}/security-schemes"
+
+
+@pytest.fixture(scope="module")
+def server(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerThread]:
+    """The server, on a database of its own."""
+    asyncio.run(execute(postgres.url, "CREATE DATABASE openid TEMPLATE template_migrated"))
+    data = tmp_path_factory.mktemp("data")
+    settings = Settings(port=0, data_directory=data, database_url=SecretStr(url_of(postgres.url, "openid")))
+    with ServerThread(settings) as thread:
+        yield thread
+
+
+@pytest.fixture(scope="module")
+def client(server: ServerThread) -> Client:
+    """A caller of the API."""
+    return Client(server.port)
+
+
+@pytest.fixture
+def provider() -> Iterator[LocalProvider]:
+    """A provider that nobody has asked before."""
+    with LocalProvider() as provider:
+        yield provider
+
+
+class Protected:
+    """An API whose route has a scheme of the provider."""
+
+    def __init__(self, server: ServerThread, client: Client, provider: LocalProvider, name: str) -> None:
+        self.name = name
+        self.host = f"localhost:{server.deployed_port}"
+        self.url = f"http://{self.host}"
+        self.callback = f"{self.url}/auth/{name}"
+        scheme = {
+            "providerType": "custom",
+            "issuerUrl": provider.issuer,
+            "schemeIdentifier": name,
+            "clientId": CLIENT_ID,
+            "clientSecret": CLIENT_SECRET,
+            "redirectUrl": self.callback,
+            "scopes": ["openid", "email"],
+        }
+        self.scheme = client.post("/v1/api/security", scheme).ok()
+        component = client.create()["componentName"]
+        protected = {"component": component, "workerName": '"w"', "security": name}
+        self.api = Api(server, client, [route("Get", f"/{name}/{{x}}?{{q}}", RESPONSE, **protected)], host=self.host)
+
+    def page(self, x: str = "a") -> str:
+        """The URL of the protected route."""
+        return f"{self.url}/{self.name}/{x}?q=1%202"
+
+
+def test_a_login_leads_back_to_what_was_asked_for(
+    server: ServerThread, client: Client, provider: LocalProvider
+) -> None:
+    """Once; afterwards the cookies are enough, and nobody else's are."""
+    protected = Protected(server, client, provider, "once")
+    browser = CookieBrowser()
+    away = browser.get(protected.page(), follow=False)
+    assert away.status == 302
+    assert away.url.startswith(f"{provider.issuer}/authorize?")
+    assert CLIENT_SECRET not in away.url
+    page = browser.get(protected.page())
+    assert (page.status, page.body, page.url) == (200, b"ann ann@example.com", protected.page())
+    assert {"access_token", "id_token", "session_id"} <= browser.cookies[protected.host].keys()
+    provider.status = 500
+    assert browser.get(protected.page("b"), follow=False).status == 200
+    assert CookieBrowser().get(protected.page(), follow=False).status == 302
+    forged = CookieBrowser()
+    forged.cookies[protected.host] = {**browser.cookies[protected.host], "id_token": "a.b.c"}
+    refused = forged.get(protected.page(), follow=False)
+    assert (refused.status, refused.body) == (401, b"Invalid token")
+
+
+def test_a_state_is_taken_once_and_from_its_browser(
+    server: ServerThread, client: Client, provider: LocalProvider
+) -> None:
+    """Nobody can finish another's login, nor one that was finished."""
+    protected = Protected(server, client, provider, "state")
+    browser = CookieBrowser()
+    away = browser.get(protected.page(), follow=False)
+    back = browser.get(away.url, follow=False)
+    assert back.url.startswith(protected.callback)
+    stranger = CookieBrowser().get(back.url, follow=False)
+    assert (stranger.status, stranger.cookies_set) == (401, [])
+    # The stranger has used it up.
+    assert browser.get(back.url, follow=False).status == 401
+    for query in ("", "?state=x", "?code=x", "?state=&code=", "?state=%00&code=x", "?error=access_denied&state=x"):
+        refused = browser.get(f"{protected.callback}{query}", follow=False)
+        assert (refused.status, refused.cookies_set) == (401, []), query
+
+
+BAD: list[tuple[str, dict[str, Any]]] = [
+    ("nonce", {"claims": {"nonce": "another"}}),
+    ("audience", {"claims": {"aud": "somebody-else"}}),
+    ("audiences", {"claims": {"aud": [CLIENT_ID, "somebody-else"]}}),
+    ("issuer", {"claims": {"iss": "https://evil.example"}}),
+    ("expired", {"claims": {"exp": 1_000_000}}),
+    ("future", {"claims": {"iat": 9_999_999_999}}),
+    ("nobody", {"claims": {"sub": ""}}),
+    ("no-expiry", {"left_out": ("exp",)}),
+    ("no-nonce", {"left_out": ("nonce",)}),
+    ("unsigned", {"unsigned": True}),
+    ("keys", {"shown_keys": False}),
+]
+
+
+@pytest.mark.parametrize(("name", "wrong"), BAD, ids=[name for name, _ in BAD])
+def test_a_token_that_is_wrong_logs_nobody_in(
+    server: ServerThread, client: Client, provider: LocalProvider, name: str, wrong: dict[str, Any]
+) -> None:
+    """Whatever is wrong with it."""
+    protected = Protected(server, client, provider, f"bad-{name}")
+    for attribute, value in wrong.items():
+        setattr(provider, attribute, value)
+    browser = CookieBrowser()
+    page = browser.get(protected.page())
+    assert page.status == 401, page.body
+    assert b"The provider's answer cannot be used" in page.body
+    assert "session_id" not in browser.cookies[protected.host]
+
+
+def test_keys_may_change_and_be_of_other_kinds(server: ServerThread, client: Client, provider: LocalProvider) -> None:
+    """A key that is not known has the keys asked for again."""
+    protected = Protected(server, client, provider, "keys")
+    provider.algorithm = "ES256"
+    assert CookieBrowser().get(protected.page()).status == 200
+    provider.rotate()
+    provider.algorithm = "PS256"
+    assert CookieBrowser().get(protected.page()).status == 200
+
+
+def test_schemes_of_an_environment(client: Client, provider: LocalProvider) -> None:
+    """Created, changed and deleted; the secret goes in and never comes out."""
+    custom = {"type": "Custom", "name": "ours", "issuerUrl": provider.issuer}
+    body: dict[str, Any] = {
+        "name": "of-env",
+        "providerType": custom,
+        "clientId": CLIENT_ID,
+        "clientSecret": CLIENT_SECRET,
+        "redirectUrl": "https://a.example.com/back",
+        "scopes": ["openid"],
+    }
+    made = client.post(SCHEMES, body).ok()
+    assert "clientSecret" not in made
+    assert made["providerType"] == custom
+    client.post(SCHEMES, {**body, "redirectUrl": "https://b.example.com"}).refused(
+        409, code="SECURITY_SCHEME_ALREADY_EXISTS"
+    )
+    client.post(SCHEMES, {**body, "name": "other"}).refused(409, code="SECURITY_SCHEME_ALREADY_EXISTS")
+    path = f"/v1/security-schemes/{made['id']}"
+    change = json.dumps({"currentRevision": 0, "scopes": ["openid", "email"], "providerType": {"type": "Google"}})
+    changed = client.send("PATCH", path, change.encode(), JSON).ok()
+    assert (changed["revision"], changed["providerType"], changed["scopes"]) == (
+        1, {"type": "Google"}, ["openid", "email"]
+    )  # fmt: skip
+    client.send("PATCH", path, change.encode(), JSON).refused(409, code="CONCURRENT_UPDATE")
+    assert changed in client.get(SCHEMES).ok()["values"]
+    assert client.get("/v1/api/security/of-env").ok()["providerType"] == "google"
+    client.send("DELETE", f"{path}?current_revision=0").refused(409)
+    assert client.send("DELETE", f"{path}?current_revision=1").ok() == changed
+    client.get(path).refused(404, code="SECURITY_SCHEME_NOT_FOUND")
+    client.get("/v1/api/security/of-env").refused(404, code="SECURITY_SCHEME_NOT_FOUND")
+
+
+WRONG: list[dict[str, Any]] = [
+    {"schemeIdentifier": "a b"},
+    {"redirectUrl": "http://example.com/back"},
+    {"redirectUrl": "https://user@example.com"},
+    {"redirectUrl": "javascript:alert(1)"},
+    {"issuerUrl": "http://10.0.0.1"},
+    {"issuerUrl": "http://127.0.0.1:1"},
+    {"providerType": "unknown", "issuerUrl": None},
+    {"scopes": ["a b"]},
+    {"scopes": "openid"},
+    {"clientId": ""},
+    {"clientSecret": None},
+]
+
+
+@pytest.mark.parametrize("change", WRONG)
+def test_what_cannot_be_a_scheme(client: Client, provider: LocalProvider, change: dict[str, Any]) -> None:
+    """Is told when it is created."""
+    body: dict[str, Any] = {
+        "providerType": "custom",
+        "issuerUrl": provider.issuer,
+        "schemeIdentifier": "wrong",
+        "clientId": CLIENT_ID,
+        "clientSecret": CLIENT_SECRET,
+        "redirectUrl": "https://wrong.example.com/back",
+        "scopes": [],
+        **change,
+    }
+    client.post("/v1/api/security", body).refused(400)
+
+
+def test_a_definition_needs_a_scheme_that_exists(client: Client) -> None:
+    """And only routes with one know their callers."""
+    routes = [route("Get", "/", "{status: 200}", component=client.create()["componentName"], security="none")]
+    client.post("/v1/api/definitions", {"id": "no-scheme", "version": "1", "routes": routes}).refused(
+        404, "Security scheme not found: none"
+    )
