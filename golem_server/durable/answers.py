@@ -53,10 +53,10 @@ class Answers:
         if key == status.current_idempotency_key:
             ended = status.status in (WorkerStatus.FAILED, WorkerStatus.EXITED)
             return InvocationStatus.FAILED if ended else InvocationStatus.RUNNING
+        if await self._index(found, key) is not None:
+            return InvocationStatus.COMPLETE
         queued = status.is_pending(key) if found.worker is None else found.worker.is_queued(key)
-        if queued:
-            return InvocationStatus.PENDING
-        return None if await self._index(found, key) is None else InvocationStatus.COMPLETE
+        return InvocationStatus.PENDING if queued else None
 
     def may_be_older(self, worker_id: WorkerId) -> bool:
         """Whether a worker's answers can come from a revision that it does not run any more."""

@@ -110,8 +110,8 @@ class Incarnation:
         assert self._instance is not None
         await snapshots.load(self._instance, self.context, state)
 
-    async def execute(self, invocation: Invocation) -> tuple[int, Value]:
-        """Run an invocation live: its entry's index and its result, durable.
+    async def execute(self, invocation: Invocation, begun: Callable[[], None]) -> tuple[int, Value]:
+        """Run an invocation live: its entry's index and its result, durable. `begun` is called with its first entry.
 
         Raises InvalidInput, with nothing written, if the function or its arguments are wrong.
         """
@@ -126,6 +126,7 @@ class Incarnation:
 
         def entering() -> None:
             context.append(InvocationStarted(timestamp=started, invocation=invocation))
+            begun()
 
         outcome = await self._run(invocation, started, entering)
         assert outcome is not None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,18 @@ class Waiters:
         for waiter in self._results.pop(key, ()):
             if not waiter.done():
                 waiter.set_result(result)
+
+    def publish_stored(self, results: Mapping[str, int]) -> None:
+        """Tell those whose invocation came to its end, at these indexes, and was stopped before anybody was told."""
+        for key in self.keys:
+            if key in results:
+                self.publish(key, StoredResult(results[key]))
+
+    def fail_all_but(self, kept: Container[str | None], error: BaseException) -> None:
+        """There will be no results for other keys than these."""
+        for key in self.keys:
+            if key not in kept:
+                self.fail(key, error)
 
     def fail(self, key: str, error: BaseException) -> None:
         """There will be no result."""

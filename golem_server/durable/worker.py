@@ -89,6 +89,7 @@ class Worker:
         self._incarnation: Incarnation | None = None
         self._queue: deque[Invocation] = deque()
         self._queued: set[str] = set()
+        self._executing: str | None = None
         self._waiters = Waiters()
         self._results: dict[str, int] = {}
         self._results_known = False
@@ -102,8 +103,6 @@ class Worker:
         self._snapshots = SnapshotRecovery(self.oplog, self._now)
         self._users = 0
         self._folder = runtime.files / str(self.number)
-
-    # --- What others see
 
     @property
     def status(self) -> StatusRecord:
@@ -157,7 +156,7 @@ class Worker:
         if known is not None:
             return await recorded_result(self._runtime.store, self.number, known) if wait else None
         refuse_if_ended(self.status)
-        if key in self._queued or key == self.status.current_idempotency_key:
+        if key in self._queued or key in (self._executing, self.status.current_idempotency_key):
             self._ensure_task()
             if wait:
                 return await self._result(key)
@@ -260,7 +259,7 @@ class Worker:
         if queued is not None:
             self._queue.remove(queued)
             self._queued.discard(key)
-        elif not self.status.is_pending(key):
+        elif key in self._queued or not self.status.is_pending(key):
             return False
         self.oplog.append(CancelPendingInvocation(timestamp=self._now(), idempotency_key=key))
         await self._commit_for_caller()
@@ -331,7 +330,7 @@ class Worker:
                 await self._waiters.admit_visits(self._folder)
                 if not self._queue:
                     return True
-                await self._execute(self._queue[0])
+                await self._execute_first()
                 if self._incarnation is None:
                     return False
             if self._used_up and not self._queue:
@@ -388,10 +387,7 @@ class Worker:
             self._queued.update(invocation.idempotency_key for invocation in waiting)
             self._results = {**history.results, **self._results}
             self._results_known = True
-            for key in self._waiters.keys:
-                # It came to its end, and was stopped before anybody was told.
-                if key in self._results:
-                    self._waiters.publish(key, StoredResult(self._results[key]))
+            self._waiters.publish_stored(self._results)
         constructor = constructor_due(self.created, self.oplog, self.component, self._queued, self._now())
         if constructor is not None:
             self._queue.appendleft(constructor)
@@ -401,13 +397,25 @@ class Worker:
             self._restart_soon()
         self._waiters.started()
 
+    async def _execute_first(self) -> None:
+        """Run the first queued invocation. One that is stopped before it has begun stays the first."""
+        invocation = self._queue.popleft()
+        key = self._executing = invocation.idempotency_key
+        try:
+            await self._execute(invocation)
+        except asyncio.CancelledError:
+            if key in self._queued:
+                self._queue.appendleft(invocation)
+            raise
+        finally:
+            self._executing = None
+        self._queued.discard(key)
+
     async def _execute(self, invocation: Invocation) -> None:
-        """Run the first queued invocation."""
+        """Run an invocation whose turn it is."""
         incarnation = self._incarnation
         assert incarnation is not None
         key = invocation.idempotency_key
-        self._queue.popleft()
-        self._queued.discard(key)
         if key in self._results:
             return
         if invocation.update_to is not None:
@@ -416,7 +424,7 @@ class Worker:
             return
         began = self._runtime.clock.monotonic()
         try:
-            index, result = await incarnation.execute(invocation)
+            index, result = await incarnation.execute(invocation, lambda: self._queued.discard(key))
         except InvalidInput as error:
             if self.status.current_idempotency_key == key:
                 # It was found too late, with the call begun. The caller is wrong, not the worker.
@@ -466,16 +474,13 @@ class Worker:
         self._drop_instance()
         self._results.clear()
         self._results_known = False
-        current = self.status.current_idempotency_key
-        for key in self._waiters.keys:
-            if key != current and key not in self._queued:
-                self._waiters.fail(key, WorkerInterrupted("Jumping back in time"))
+        going_on = {self.status.current_idempotency_key, *self._queued}
+        self._waiters.fail_all_but(going_on, WorkerInterrupted("Jumping back in time"))
 
     async def _exit(self) -> None:
         self.oplog.append(Exited(timestamp=self._now()))
         await self._commit_or_lose()
-        self._waiters.fail_all(WorkerExited())
-        self._close()
+        self._give_up(WorkerExited())
 
     async def _failed(self, error: Exception) -> bool:
         """Write the error; wait and go on (False), or give the worker up (True)."""
@@ -493,8 +498,7 @@ class Worker:
             return False
         stderr = "".join(self.status.stderr)
         self._runtime.metrics.invocation_ended(InvocationOutcome.FAILED, 0.0)
-        self._waiters.fail_all(InvocationFailed(failure.message, stderr, failure.agent_error))
-        self._close()
+        self._give_up(InvocationFailed(failure.message, stderr, failure.agent_error))
         return True
 
     async def _stopped_by_command(self) -> bool:
@@ -522,8 +526,7 @@ class Worker:
             self.oplog.append(Interrupted(timestamp=self._now()))
         if kind is not StopKind.DELETE:
             await self._commit_or_lose()
-        self._waiters.fail_all(error_for_waiters(kind))
-        self._close()
+        self._give_up(error_for_waiters(kind))
         return True
 
     async def _stop_without_task(self, kind: StopKind) -> None:
@@ -536,8 +539,7 @@ class Worker:
             return
         if kind is not StopKind.DELETE and not await self._commit_or_lose():
             raise self.oplog.store_failure()
-        self._waiters.fail_all(error_for_waiters(kind))
-        self._close()
+        self._give_up(error_for_waiters(kind))
 
     def _command_done(self) -> None:
         """Tell whoever gave a command what was done: that command, or nothing, as there was nothing to stop."""
@@ -571,11 +573,9 @@ class Worker:
         self._owner.worker_lost_store(self, error)
 
     def _give_up(self, error: GolemError) -> None:
-        """The worker cannot be started; its oplog stays as it is."""
+        """Nobody gets an answer of this object any more; the oplog stays as it is."""
         self._waiters.fail_all(error)
         self._close()
-
-    # --- Small things
 
     async def _result(self, key: str) -> Value:
         result = await self._waiters.result(key)

@@ -12,9 +12,9 @@ from golem_server.model.errors import (
     WorkerInterrupted,
 )
 from golem_server.model.oplog import InvocationStarted, PendingInvocation
-from golem_server.model.workers import WorkerStatus
+from golem_server.model.workers import WorkerCreation, WorkerStatus
 from tests.durable.conftest import OpenScripted
-from tests.durable.script_guest import RUN
+from tests.durable.script_guest import RUN, Revision
 from tests.durable.scripted import Scripted, error_of, quick
 
 
@@ -206,3 +206,52 @@ async def test_a_trap_fails_those_who_wait_in_the_queue_and_they_stay_pending(sc
         assert "unreachable" in error.cause
         assert error.stderr == "4\n"
     assert len((await scripted.record()).pending) == 1
+
+
+async def test_an_invocation_that_is_about_to_begin_is_not_queued_again(either: Scripted) -> None:
+    either.begin(("gate", 1), key="first")
+    await either.outside.until("gate 1")
+    await either.send(("effect", 1), key="second")
+    await either.world.crash(start=False)
+    either.outside.open(1)
+    # One caller in each turn of the loop while the worker is loaded and comes to it; the last ones find its answer.
+    callers = [either.begin(("effect", 1), key="second")]
+    while not callers[0].done():
+        callers += [either.begin(("effect", 1), key="second"), asyncio.create_task(either.send(key="second"))]  # pyright: ignore[reportArgumentType]
+        await asyncio.sleep(0)
+    await asyncio.gather(*callers)
+    assert either.outside.effects == {1: 1}
+    assert (await either.record()).pending == []
+    assert (await either.kinds()).count("PendingInvocation") == 1
+    await either.check_record()
+
+
+async def test_an_invocation_that_is_about_to_begin_is_not_cancelled(either: Scripted) -> None:
+    either.begin(("gate", 1), key="first")
+    await either.outside.until("gate 1")
+    await either.send(("effect", 1), key="second")
+    either.outside.open(1)
+    cancel = either.world.executor.operations.cancel_pending
+    cancelled = False
+    for _ in range(10_000):
+        cancelled = cancelled or await cancel(either.worker, "second")
+        if cancelled or either.outside.effects:
+            break
+        await asyncio.sleep(0)
+    await either.hash()
+    assert either.outside.effects == ({} if cancelled else {1: 1})
+
+
+async def test_an_invocation_that_was_stopped_before_it_began_is_not_forgotten(scripted: Scripted) -> None:
+    target = await scripted.revise(Revision())
+    for turns in range(12):
+        worker = scripted.other(f"w-{turns}")
+        stored = await scripted.world.executor.create(worker, WorkerCreation(revision=0))
+        assert stored.columns.component_revision == 0
+        call = scripted.begin(("effect", turns), key="k", worker=worker)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await scripted.world.executor.operations.update(worker, target, automatic=True)
+        async with asyncio.timeout(10):
+            await call
+        assert scripted.outside.effects[turns] == 1
