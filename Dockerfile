@@ -20,13 +20,14 @@ ENV PATH=/opt/golem-server/bin:$PATH \
     GOLEM_HOST=0.0.0.0 \
     GOLEM_PORT=9881 \
     GOLEM_CUSTOM_REQUEST_PORT=9006 \
+    GOLEM_MCP_PORT=9007 \
     GOLEM_DATA_DIRECTORY=/var/lib/golem-server/data \
     GOLEM_LOG_FORMAT=json
 USER golem
 WORKDIR /var/lib/golem-server
 RUN mkdir data
 VOLUME /var/lib/golem-server/data
-EXPOSE 9881 9006
+EXPOSE 9881 9006 9007
 # As long as the start may take with a migration or many workers to find again.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ[\"GOLEM_PORT\"]}/healthcheck', timeout=2)"]

@@ -24,7 +24,7 @@ DEPLOYED_PORT = 19_906
 async def running_server(folder: Path) -> AsyncGenerator[None]:
     """Start `golem-server run` with its data in `folder`, ready when entered, ended afterwards."""
     command = ["-m", "golem_server", "run", "--port", str(SERVER_PORT), "--data-directory", str(folder)]
-    command += ["--log-level", "warning", "--set", f"custom_request_port={DEPLOYED_PORT}"]
+    command += ["--log-level", "warning", "--set", f"custom_request_port={DEPLOYED_PORT}", "--set", "mcp_port=0"]
     server = await asyncio.create_subprocess_exec(sys.executable, *command)
     try:
         await reachable(SERVER_PORT)

@@ -10,7 +10,7 @@ import resource
 import shutil
 import socket
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,13 @@ from golem_server.gateway.code_first.webhooks import KEY_NAME as WEBHOOK_KEY
 from golem_server.gateway.code_first.webhooks import WebhookAddresses, WebhookIds
 from golem_server.gateway.endpoint import Gateway
 from golem_server.gateway.front_door import FrontDoor
+from golem_server.gateway.mcp.calls import McpCalls
+from golem_server.gateway.mcp.deployments import RegisteredMcps
+from golem_server.gateway.mcp.domains import McpDomains
+from golem_server.gateway.mcp.endpoint import McpEndpoint
+from golem_server.gateway.mcp.protocol import McpProtocol
 from golem_server.gateway.openid.agent_login import AgentLogins
+from golem_server.gateway.openid.bearer_tokens import ProviderTokens
 from golem_server.gateway.openid.classic_login import ClassicLogin
 from golem_server.gateway.openid.login import Logins
 from golem_server.gateway.openid.provider import Providers
@@ -72,7 +78,7 @@ from golem_server.registry.plugins import Plugins
 from golem_server.registry.resources import Resources
 from golem_server.registry.security_schemes import SecuritySchemes
 from golem_server.registry.tokens import LOCAL_TOKEN, Tokens
-from golem_server.serving import RequestEdge, listen, listen_for_deployed, serve_application
+from golem_server.serving import RequestEdge, listen, listen_for_deployed, listen_for_mcp, serve_application
 from golem_server.settings import Settings
 from golem_server.storage.api_definition_store import PostgresApiDefinitionStore
 from golem_server.storage.blob_store import PostgresBlobStore
@@ -137,24 +143,24 @@ class Server:
 
     api: Application
     edge: RequestEdge
-    listeners: tuple[socket.socket, socket.socket]
-    """Of the API, and of deployed APIs."""
+    listeners: tuple[socket.socket, socket.socket, socket.socket]
+    """Of the API, of deployed APIs, and of the MCP endpoint."""
 
 
 def bind(
     settings: Settings, metrics: Metrics, observe: Callable[[OplogStore], OplogStore] = lambda store: store
 ) -> Server:
     """Take the ports, and build what answers at them. Raises AddressInUse."""
-    listener = listen(settings)
-    try:
-        deployed = listen_for_deployed(settings)
-    except BaseException:
-        listener.close()
-        raise
+    with ExitStack() as bound:
+        listener = bound.enter_context(listen(settings))
+        deployed = bound.enter_context(listen_for_deployed(settings))
+        mcp = bound.enter_context(listen_for_mcp(settings))
+        bound.pop_all()
     api = build_application(lambda: running(settings, metrics, observe, door))
     door = FrontDoor(api, settings.host)
     door.at_port(deployed.getsockname()[1], door.deployed)
-    return Server(api, RequestEdge(door, metrics), (listener, deployed))
+    door.at_port(mcp.getsockname()[1], door.over_mcp)
+    return Server(api, RequestEdge(door, metrics), (listener, deployed, mcp))
 
 
 async def migrate(settings: Settings) -> None:
@@ -372,8 +378,18 @@ async def running(
         components.constrain(definitions.check_component)
         watching = asyncio.create_task(sites.watch())
         stack.callback(watching.cancel)
+        generation = PostgresGatewayGeneration(database)
+        max_body = settings.limits.request.deployed_api_body
+        mcp = McpEndpoint(
+            McpDomains(RegisteredMcps(deployments), generation, clock),
+            McpProtocol(McpCalls(executor), metrics.error),
+            max_body,
+            ProviderTokens(schemes, providers, clock),
+        )
+        await stack.enter_async_context(mcp.running())
         if door is not None:
-            door.gateway = Gateway(sites, settings.limits.request.deployed_api_body, metrics.error)
+            door.mcp = mcp
+            door.gateway = Gateway(sites, max_body, metrics.error)
         stack.enter_context(unhurried_collection())
         plugin_store = PostgresPluginStore(database)
         plugins = Plugins(plugin_store, accounts, components, clock)

@@ -109,6 +109,11 @@ def listen_for_deployed(settings: Settings) -> socket.socket:
     return _bound(settings.host, settings.deployed_api_port)
 
 
+def listen_for_mcp(settings: Settings) -> socket.socket:
+    """A socket bound to the address of the MCP endpoint. Raises AddressInUse."""
+    return _bound(settings.host, settings.port_of_mcp)
+
+
 def _bound(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -213,8 +218,8 @@ class _Server(uvicorn.Server):
         """Run the application's startup, then accept connections."""
         await super().startup(sockets)
         if self.started and sockets:
-            deployed = {"deployed_apis": address_of(sockets[1])} if len(sockets) > 1 else {}
-            _log.info("ready", extra={"address": address_of(sockets[0]), **deployed})
+            names = ("address", "deployed_apis", "mcp")
+            _log.info("ready", extra=dict(zip(names, map(address_of, sockets), strict=False)))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop accepting, wait for requests, run the application's shutdown."""

@@ -37,7 +37,7 @@ from golem_server.quantities import Duration, Size
 
 _KIB, _MIB, _GIB = 1 << 10, 1 << 20, 1 << 30
 
-_CUSTOM_REQUEST_PORT = 9006
+_CUSTOM_REQUEST_PORT, _MCP_PORT = 9006, 9007
 """Golem's own."""
 
 _DEFAULT_CONFIG_FOLDER = Path("config")
@@ -245,6 +245,9 @@ class Settings(BaseSettings):
     webhook_scheme: Literal["http", "https"] | None = None
     """How addresses of webhooks begin, which agents give to others. Without a value: `http` at domains of this machine
     (`localhost`, `*.localhost`, loopback addresses), else `https`."""
+    mcp_port: int | None = Field(default=None, ge=0, le=65_535)
+    """Port at which deployed agents answer over MCP, at `/mcp`; 0 takes a free one. Without a value: 9007, or a free
+    one where `port` is 0."""
     data_directory: Path = Path("data")
     """Folder for the embedded PostgreSQL, compiled code and the workers' file systems."""
     database_url: SecretStr | None = None
@@ -291,6 +294,13 @@ class Settings(BaseSettings):
         if self.custom_request_port is not None:
             return self.custom_request_port
         return _CUSTOM_REQUEST_PORT if self.port else 0
+
+    @property
+    def port_of_mcp(self) -> int:
+        """The port to bind for MCP; 0 is any free one."""
+        if self.mcp_port is not None:
+            return self.mcp_port
+        return _MCP_PORT if self.port else 0
 
     @property
     def listens_on_loopback(self) -> bool:

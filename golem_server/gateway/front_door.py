@@ -19,7 +19,7 @@ _MAX_REMEMBERED = 1_000
 
 
 class FrontDoor:
-    """The application that all ports share. `gateway` is there while the server runs."""
+    """The application that all ports share. `gateway` and `mcp` are there while the server runs."""
 
     def __init__(self, api: AsgiApplication, own_host: str) -> None:
         self._api = api
@@ -27,6 +27,7 @@ class FrontDoor:
         self._own: dict[bytes, bool] = {}
         self._ports: Mapping[int, AsgiApplication] = {}
         self.gateway: Gateway | None = None
+        self.mcp: AsgiApplication | None = None
 
     def at_port(self, port: int, application: AsgiApplication) -> None:
         """Let another application answer what comes to a port."""
@@ -38,6 +39,11 @@ class FrontDoor:
             await self.gateway(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": "deployed APIs have no websockets"})
+
+    async def over_mcp(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The application of the port of MCP."""
+        if self.mcp is not None:
+            await self.mcp(scope, receive, send)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or run the lifespan, which is the API's."""

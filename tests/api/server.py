@@ -61,6 +61,7 @@ class ServerThread:
         self._listeners = bound.listeners
         self.port: int = bound.listeners[0].getsockname()[1]
         self.deployed_port: int = bound.listeners[1].getsockname()[1]
+        self.mcp_port: int = bound.listeners[2].getsockname()[1]
         self.application = bound.api
         config = uvicorn.Config(
             bound.edge, http="httptools", loop="uvloop", lifespan="on", log_config=None, ws=SocketProtocol, **options

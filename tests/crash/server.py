@@ -21,23 +21,24 @@ from golem_server.registry.tokens import LOCAL_TOKEN
 NOT_ANSWERED = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, asyncio.IncompleteReadError)
 
 
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as other:
-        for free in (one, other):
+def _free_ports() -> tuple[int, int, int]:
+    with socket.socket() as one, socket.socket() as two, socket.socket() as three:
+        for free in (one, two, three):
             free.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]
+        return one.getsockname()[1], two.getsockname()[1], three.getsockname()[1]
 
 
 class ServerUnderTest:
     """A server that can be killed at any moment. `starts` counts its lives."""
 
     def __init__(self, database_url: str, folder: Path) -> None:
-        self._port, self.deployed_port = _free_ports()
+        self._port, self.deployed_port, mcp_port = _free_ports()
         self._settings = {
             "database_url": database_url,
             "data_directory": str(folder / "data"),
             "port": self._port,
             "custom_request_port": self.deployed_port,
+            "mcp_port": mcp_port,
             "config_folder": str(folder),
             "log_level": "warning",
             # So few that entries are moved to the archive all the time.

@@ -37,7 +37,7 @@ class RouteChecker:
 
     def problems(self, http_apis: Sequence[HttpApiDeployment], agents: Mapping[str, RegisteredAgentType]) -> list[str]:
         """What is wrong with the HTTP APIs of a deployment that has these agents; empty if all can be served."""
-        deployed = _agents(agents)
+        deployed = deployed_agents(agents)
         try:
             compile_apis([DeployedHttpApi(each, deployed, TEST_HEADERS_ALLOWED) for each in http_apis])
         except InvalidInput as error:
@@ -48,10 +48,11 @@ class RouteChecker:
 def _http_api(found: DeployedDomain | None) -> DeployedHttpApi | None:
     if found is None or found.http_api is None:
         return None
-    return DeployedHttpApi(found.http_api, _agents(found.agents), TEST_HEADERS_ALLOWED)
+    return DeployedHttpApi(found.http_api, deployed_agents(found.agents), TEST_HEADERS_ALLOWED)
 
 
-def _agents(agents: Mapping[str, RegisteredAgentType]) -> dict[str, DeployedAgent]:
+def deployed_agents(agents: Mapping[str, RegisteredAgentType]) -> dict[str, DeployedAgent]:
+    """Agent types of a deployment, as those who serve them want to know them."""
     return {
         name: DeployedAgent(each.type, each.component.component_id, each.component.revision, each.agents)
         for name, each in agents.items()

@@ -27,9 +27,12 @@ class InvalidToken(Exception):
 
 
 async def checked_claims(
-    providers: Providers, metadata: ProviderMetadata, token: str, client_id: str, nonce: str, now: float
+    providers: Providers, metadata: ProviderMetadata, token: str, client_id: str, nonce: str | None, now: float
 ) -> Mapping[str, Any]:
-    """The claims of an ID token. `now` in seconds since the epoch. Raises InvalidToken, ProviderFailed."""
+    """The claims of an ID token. `now` in seconds since the epoch; `nonce` is None for a token without a login.
+
+    Raises InvalidToken, ProviderFailed.
+    """
     if len(token) > _MAX_TOKEN:
         raise InvalidToken("it is too long")
     try:
@@ -46,7 +49,9 @@ async def checked_claims(
     return msgspec.json.decode(msgspec.json.encode(claims))
 
 
-def _check(claims: Mapping[str, Any], metadata: ProviderMetadata, client_id: str, nonce: str, now: float) -> None:
+def _check(
+    claims: Mapping[str, Any], metadata: ProviderMetadata, client_id: str, nonce: str | None, now: float
+) -> None:
     audience = claims.get("aud")
     audiences = cast("list[Any]", audience) if isinstance(audience, list) else [audience]
     expires, issued = claims.get("exp"), claims.get("iat", now)
@@ -58,7 +63,7 @@ def _check(claims: Mapping[str, Any], metadata: ProviderMetadata, client_id: str
         raise InvalidToken("it has expired")
     if not isinstance(issued, int | float) or issued - LEEWAY_SECONDS > now:
         raise InvalidToken("it is of the future")
-    if not hmac.compare_digest(str(claims.get("nonce")).encode(), nonce.encode()):
+    if nonce is not None and not hmac.compare_digest(str(claims.get("nonce")).encode(), nonce.encode()):
         raise InvalidToken("it belongs to another login")
     if not isinstance(claims.get("sub"), str) or not claims["sub"]:
         raise InvalidToken("it names nobody")
