@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from golem_server.durable.executor import Executor
+from golem_server.gateway.classic.agent_interfaces import is_agent_method
 from golem_server.gateway.classic.cors import CorsPolicy, policy_of
 from golem_server.gateway.classic.endpoints import Endpoint, Target, WorkerEndpoint
 from golem_server.gateway.classic.file_server import FileServerEndpoint
@@ -128,9 +129,7 @@ class DefinitionCompiler:
         if route.binding.kind is BindingKind.CORS_PREFLIGHT:
             return await _preflight(route, pattern)
         component = await self._component(environment_id, route)
-        scripts = compile_scripts(route, pattern, component.type)
-        if scripts.worker_name is None and component.agents is not None:
-            raise in_route(route, f"{component.name} has agents: workerName must give the id of one")
+        scripts = compile_scripts(route, pattern, component)
         binding = replace(route.binding, component_version=component.revision)
         resolved = replace(route, binding=binding)
         endpoint = self._endpoint(route, component, scripts)
@@ -249,6 +248,9 @@ def _uses(routes: Sequence[CompiledRoute]) -> dict[str, dict[str, str]]:
         if component is None or script is None or compiled.route.binding.kind is not BindingKind.DEFAULT:
             continue
         for name in script.compiled.called_functions:
+            if is_agent_method(component, name):
+                # What agents a binary has it may tell only when it runs.
+                continue
             resolved = component.functions.resolve(name)
             uses.setdefault(component.name, {})[resolved.export_name] = _signature(resolved.type)
     return uses

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from golem_server.gateway.classic.agent_interfaces import agent_constructors, type_with_agents
 from golem_server.gateway.classic.path_patterns import PathPattern
 from golem_server.gateway.classic.request_inputs import RequestFacts, RequestInputs
 from golem_server.gateway.classic.response_mapping import literal_text
@@ -15,7 +16,8 @@ from golem_server.gateway.failures import RequestFailed
 from golem_server.gateway.rib import CompiledScript, RibError, RibRuntimeError, RibTypeError, compile_script
 from golem_server.model.api_definitions import Route
 from golem_server.model.errors import InvalidInput
-from golem_server.model.types import ComponentType, RecordType, Value
+from golem_server.model.types import RecordType, Value
+from golem_server.registry.components import RegisteredComponent
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +64,16 @@ class Scripts:
         return ((name, script) for name, script in named if script is not None)
 
 
-def compile_scripts(route: Route, pattern: PathPattern, component: ComponentType | None) -> Scripts:
+def compile_scripts(route: Route, pattern: PathPattern, component: RegisteredComponent) -> Scripts:
     """Compile the scripts of a route against its component, and check what they look up. Raises InvalidInput."""
     binding = route.binding
+    type_, agents = type_with_agents(component), agent_constructors(component)
 
     def script(what: str, text: str | None, *, pure: bool) -> Script | None:
         if text is None:
             return None
         try:
-            compiled = compile_script(text, None if pure else component, pure=pure)
+            compiled = compile_script(text, pure=True) if pure else compile_script(text, type_, agents=agents)
         except RibTypeError as error:
             raise in_route(route, f"{what}: Rib compilation error: {error.message}") from None
         except RibError as error:
