@@ -6,9 +6,9 @@ The order is that of reference gateway, sections 1.12 and 1.14: route, login, cr
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from golem_server.gateway.classic.compiler import CompiledRoute, DefinitionCompiler
 from golem_server.gateway.classic.cors import CorsPolicy
@@ -27,6 +27,9 @@ from golem_server.registry.ports import ApiDefinitionStore
 
 _log = logging.getLogger(__name__)
 
+Callbacks: TypeAlias = Mapping[tuple[str, ...], str]
+"""Names of security schemes by the segments of the paths at which their providers' callers come back."""
+
 
 class Login(Protocol):
     """Knows who calls routes that have a security scheme."""
@@ -37,20 +40,29 @@ class Login(Protocol):
         """The claims of the caller's ID token, or the response that lets the caller log in."""
         ...
 
-    async def callback(
-        self, request: GatewayRequest, environment_id: EnvironmentId, schemes: Sequence[str]
-    ) -> GatewayResponse | None:
-        """The response to a caller who comes back from a provider of one of these schemes; None for any other."""
+    async def callbacks(self, environment_id: EnvironmentId, host: str, schemes: Collection[str]) -> Callbacks:
+        """Where the providers of these schemes send callers back to at a host."""
+        ...
+
+    async def take_back(self, request: GatewayRequest, environment_id: EnvironmentId, scheme: str) -> GatewayResponse:
+        """The response to a caller whom the provider of a scheme sends back."""
         ...
 
 
 class ApiSite:
     """Implements `sites.Site` for the routes of one or more definitions."""
 
-    def __init__(self, environment_id: EnvironmentId, routes: Sequence[Sequence[CompiledRoute]], login: Login | None):
-        """The routes of each definition at the site."""
+    def __init__(
+        self,
+        environment_id: EnvironmentId,
+        routes: Sequence[Sequence[CompiledRoute]],
+        login: Login | None,
+        callbacks: Callbacks,
+    ) -> None:
+        """The routes of each definition at the site. `callbacks` come before all of them."""
         self._environment_id = environment_id
         self._login = login
+        self._callbacks = callbacks
         placed: list[_PlacedRoute] = []
         for definition in routes:
             policies = {compiled.pattern.shape: compiled.cors for compiled in definition if compiled.cors is not None}
@@ -62,17 +74,17 @@ class ApiSite:
                 (method, pattern, _PlacedRoute(asset, None)) for method, pattern, asset in _assets(each.compiled)
             ]
         self._router = Router(served)
-        self._schemes = tuple(dict.fromkeys(each.security for each in placed if each.security is not None))
 
     async def answer(self, request: GatewayRequest) -> GatewayResponse:
         """The response to a request to this host. Raises RequestFailed, or an error of a worker."""
         segments = request_segments(request.path)
+        if segments is not None and self._callbacks and self._login is not None and request.method == "GET":
+            # Were a route to take it that needs a login itself, nobody's login would ever end.
+            scheme = self._callbacks.get(tuple(segments))
+            if scheme is not None:
+                return await self._login.take_back(request, self._environment_id, scheme)
         found = None if segments is None else self._router.find(request.method, segments)
         if found is None:
-            if self._schemes and self._login is not None:
-                response = await self._login.callback(request, self._environment_id, self._schemes)
-                if response is not None:
-                    return response
             raise RequestFailed(404, "Route not found")
         route, values = found
         facts = RequestFacts(request, dict(zip(route.compiled.pattern.variables, values, strict=True)))
@@ -147,4 +159,8 @@ class ApiSites:
                 routes.append(await self._compiler.compiled(environment_id, stored))
             except InvalidInput as error:
                 _log.warning("definition %s at %s cannot be served: %s", stored.definition.key, host, error.message)
-        return ApiSite(environment_id, routes, self._login)
+        schemes = {each.route.security for compiled in routes for each in compiled} - {None}
+        callbacks: Callbacks = {}
+        if schemes and self._login is not None:
+            callbacks = await self._login.callbacks(environment_id, host, [each for each in schemes if each])
+        return ApiSite(environment_id, routes, self._login, callbacks)

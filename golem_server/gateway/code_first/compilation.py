@@ -5,6 +5,7 @@ Nothing of a deployment is served unless all of it can be (reference: gateway, s
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from golem_server.gateway.code_first.path_segments import (
     Variable,
     prefix_segments,
     printed,
+    request_segments,
 )
 from golem_server.gateway.code_first.router import DuplicateRoute, Router
 from golem_server.gateway.code_first.routes import (
@@ -34,6 +36,8 @@ from golem_server.model.http_api_deployments import NamedSecurityScheme
 from golem_server.model.security_schemes import SecurityScheme
 
 _WEBHOOK_ID = Variable("id")
+
+_log = logging.getLogger(__name__)
 
 
 def compile_apis(apis: Sequence[DeployedHttpApi]) -> list[CompiledApi]:
@@ -126,10 +130,11 @@ class _Compiler:
 
     def add_logins(self, routes: Sequence[AgentRoute], schemes: Mapping[str, SecurityScheme]) -> None:
         """Where the providers of the schemes that are used send callers back to."""
-        used = (route.security for route in routes)
-        for name in dict.fromkeys(each.name for each in used if isinstance(each, NamedSecurityScheme)):
-            if name in schemes:
-                self._add("GET", prefix_segments(urlsplit(schemes[name].redirect_url).path), LoginRoute(name))
+        used = {route.security.name for route in routes if isinstance(route.security, NamedSecurityScheme)}
+        urls = {name: urlsplit(schemes[name].redirect_url) for name in sorted(used & schemes.keys())}
+        # Schemes of several domains may come back at the same path: those of this one take it.
+        for name in sorted(urls, key=lambda each: urls[each].netloc != self.api.deployment.domain):
+            self._add("GET", [Literal(text) for text in request_segments(urls[name].path)], LoginRoute(name))
 
     def add_agent_routes(self, routes: Sequence[AgentRoute]) -> None:
         """The endpoints themselves."""
@@ -162,7 +167,11 @@ class _Compiler:
     def _add(self, method: str, path: Sequence[Segment], route: Route) -> None:
         try:
             self.router.add(method, path, route)
-        except DuplicateRoute:
+        except DuplicateRoute as duplicate:
+            if isinstance(duplicate.present, LoginRoute):
+                # Schemes change after deploying: one that comes back here must not take the whole domain away.
+                _log.warning("GET %s at %s is a redirect URL now", printed(path), self.api.deployment.domain)
+                return
             self._wrong(f"there are multiple routes for pattern {method} {printed(path)}")
 
     def _wrong(self, *reasons: str) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
+from golem_server.gateway.classic.api_site import Callbacks
+from golem_server.gateway.classic.path_patterns import request_segments
 from golem_server.gateway.failures import RequestFailed
 from golem_server.gateway.openid.login import LoginFailed, Logins, cookies_of, local_path, redirect_path, token_hash
 from golem_server.gateway.openid.provider import ProviderFailed
@@ -32,10 +35,7 @@ class ClassicLogin:
         self, request: GatewayRequest, environment_id: EnvironmentId, scheme: str
     ) -> Mapping[str, Any] | GatewayResponse:
         """The claims of the caller's ID token, or the response that lets the caller log in. Raises RequestFailed."""
-        try:
-            known = await self._schemes.named(environment_id, scheme)
-        except NotFound:
-            raise RequestFailed(401, "The security scheme of this route does not exist any more") from None
+        known = await self._known(environment_id, scheme)
         cookies = cookies_of(request)
         session_id, token = cookies.get("session_id"), cookies.get("id_token")
         if session_id and token:
@@ -52,16 +52,22 @@ class ClassicLogin:
         except ProviderFailed as error:
             raise RequestFailed(401, f"The provider cannot be reached: {error}") from None
 
-    async def callback(
-        self, request: GatewayRequest, environment_id: EnvironmentId, schemes: Sequence[str]
-    ) -> GatewayResponse | None:
-        """The response to a caller who comes back from a provider of one of these schemes; None for any other."""
-        if request.method != "GET":
-            return None
-        for each in await self._schemes.list(environment_id):
-            if each.name in schemes and redirect_path(each) == request.path:
-                return await self._finish(request, each)
-        return None
+    async def callbacks(self, environment_id: EnvironmentId, host: str, schemes: Collection[str]) -> Callbacks:
+        """Where the providers of these schemes send callers back to at a host."""
+        known = [each for each in await self._schemes.list(environment_id) if each.name in schemes]
+        # Schemes of several hosts may come back at the same path: those of this one take it.
+        known.sort(key=lambda each: urlsplit(each.redirect_url).netloc == host)
+        return {tuple(request_segments(redirect_path(each)) or ()): each.name for each in known}
+
+    async def take_back(self, request: GatewayRequest, environment_id: EnvironmentId, scheme: str) -> GatewayResponse:
+        """The response to a caller whom the provider of a scheme sends back. Raises RequestFailed."""
+        return await self._finish(request, await self._known(environment_id, scheme))
+
+    async def _known(self, environment_id: EnvironmentId, scheme: str) -> SecurityScheme:
+        try:
+            return await self._schemes.named(environment_id, scheme)
+        except NotFound:
+            raise RequestFailed(401, "The security scheme of this route does not exist any more") from None
 
     async def _finish(self, request: GatewayRequest, scheme: SecurityScheme) -> GatewayResponse:
         try:

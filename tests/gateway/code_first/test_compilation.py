@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from golem_server.gateway.code_first.compilation import compile_api, compile_apis
 from golem_server.gateway.code_first.deployed import DeployedHttpApi
 from golem_server.gateway.code_first.parameters import JsonBody, WholeBody
-from golem_server.gateway.code_first.path_segments import printed
+from golem_server.gateway.code_first.path_segments import printed, request_segments
 from golem_server.gateway.code_first.routes import AgentRoute, LoginRoute, PreflightRoute, WebhookRoute
 from golem_server.model.agent_types import AgentType, agent_types_from_guest
 from golem_server.model.errors import InvalidInput
@@ -147,6 +148,37 @@ def test_routes_behind_a_scheme_that_does_not_exist_are_left_out() -> None:
     match = with_login.router.match("GET", ["auth", "callback"])
     assert match is not None
     assert match.route == LoginRoute("google")
+
+
+@pytest.mark.parametrize(
+    ("mount", "path", "redirect"),
+    [
+        ("/", "/{+rest}", "/auth/callback"),
+        ("/", "/{a}/{b}", "/auth/callback"),
+        ("/", "/auth/callback", "/auth/callback"),
+        ("/", "/{+rest}", "/a%20b/c%C3%A4/"),
+    ],
+)
+def test_a_caller_who_comes_back_from_a_provider_meets_no_other_route(mount: str, path: str, redirect: str) -> None:
+    """Which would send him away again, and not even one that takes exactly this path takes the domain down."""
+    a = method("a", named(path), endpoint("GET", path, auth=True))
+    type_ = agent_type("Shop", mount, {}, [a, method("b", {}, endpoint("GET", "/b"))])
+    schemes = {
+        "google": security_scheme("google", f"https://{DOMAIN}{redirect}"),
+        "elsewhere": security_scheme("elsewhere", f"https://elsewhere.example{redirect}"),
+    }
+    other = agent_type("Other", "/other", {}, [method("c", {}, endpoint("GET", "/c", auth=True))])
+    secured = {"Shop": NamedSecurityScheme("google"), "Other": NamedSecurityScheme("elsewhere")}
+    router = compile_api(deployed_api(secured, type_, other), schemes).router
+    match = router.match("GET", request_segments(redirect))
+    assert match is not None
+    assert match.route == LoginRoute("google")
+    assert router.match("GET", ["b"]) is not None
+
+
+def named(path: str) -> dict[str, Any]:
+    """The parameters of a method that takes all variables of a path."""
+    return {name.lstrip("+"): STRING for name in re.findall(r"\{([^}]+)\}", path)}
 
 
 @pytest.mark.parametrize(

@@ -2,75 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from golem_server.registry.accounts import DEFAULT_ENVIRONMENT_ID
-from golem_server.settings import Settings
-from golem_server.storage.embedded import EmbeddedPostgres
 from tests.api.server import JSON, Client, ServerThread
-from tests.gateway.classic.conftest import Api, route
+from tests.gateway.classic.conftest import route
 from tests.gateway.openid.browser import CookieBrowser
+from tests.gateway.openid.protected import Protected
 from tests.gateway.openid.provider import CLIENT_ID, CLIENT_SECRET, LocalProvider
-from tests.postgres import execute, url_of
 
-RESPONSE = 'let s: string = request.auth.sub; let e: string = request.auth.email; {body: "${s} ${e}"}'
 SCHEMES = f"/v1/envs/{DEFAULT_ENVIRONMENT_ID}/security-schemes"
-
-
-@pytest.fixture(scope="module")
-def server(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerThread]:
-    """The server, on a database of its own."""
-    asyncio.run(execute(postgres.url, "CREATE DATABASE openid TEMPLATE template_migrated"))
-    data = tmp_path_factory.mktemp("data")
-    settings = Settings(port=0, data_directory=data, database_url=SecretStr(url_of(postgres.url, "openid")))
-    with ServerThread(settings) as thread:
-        yield thread
-
-
-@pytest.fixture(scope="module")
-def client(server: ServerThread) -> Client:
-    """A caller of the API."""
-    return Client(server.port)
-
-
-@pytest.fixture
-def provider() -> Iterator[LocalProvider]:
-    """A provider that nobody has asked before."""
-    with LocalProvider() as provider:
-        yield provider
-
-
-class Protected:
-    """An API whose route has a scheme of the provider."""
-
-    def __init__(self, server: ServerThread, client: Client, provider: LocalProvider, name: str) -> None:
-        self.name = name
-        self.host = f"localhost:{server.deployed_port}"
-        self.url = f"http://{self.host}"
-        self.callback = f"{self.url}/auth/{name}"
-        scheme = {
-            "providerType": "custom",
-            "issuerUrl": provider.issuer,
-            "schemeIdentifier": name,
-            "clientId": CLIENT_ID,
-            "clientSecret": CLIENT_SECRET,
-            "redirectUrl": self.callback,
-            "scopes": ["openid", "email"],
-        }
-        self.scheme = client.post("/v1/api/security", scheme).ok()
-        component = client.create()["componentName"]
-        protected = {"component": component, "workerName": '"w"', "security": name}
-        self.api = Api(server, client, [route("Get", f"/{name}/{{x}}?{{q}}", RESPONSE, **protected)], host=self.host)
-
-    def page(self, x: str = "a") -> str:
-        """The URL of the protected route."""
-        return f"{self.url}/{self.name}/{x}?q=1%202"
 
 
 def test_a_login_leads_back_to_what_was_asked_for(
