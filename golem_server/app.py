@@ -48,12 +48,13 @@ from golem_server.gateway.openid.bearer_tokens import ProviderTokens
 from golem_server.gateway.openid.classic_login import ClassicLogin
 from golem_server.gateway.openid.login import Logins
 from golem_server.gateway.openid.provider import Providers
+from golem_server.gateway.openid.provider_client import ProviderClient
 from golem_server.gateway.sites import Sites
 from golem_server.host.catalog import ALL, VIRTUAL_FUNCTIONS
 from golem_server.host.filesystem_sandbox import FilesystemLimits
 from golem_server.host.generated_clients import ClientFunctions
 from golem_server.host.guest_stores import GuestStores
-from golem_server.host.http_client import HttpClient, HttpSettings
+from golem_server.host.http_client import HttpClient, HttpSettings, PolicyResolver
 from golem_server.host.network_policy import NetworkPolicy
 from golem_server.host.oplog_processor_calls import OplogProcessorCaller
 from golem_server.host.quota_ledger import QuotaLedger
@@ -62,6 +63,7 @@ from golem_server.host.rdbms_drivers import drivers
 from golem_server.host.transformer_client import HttpTransformerClient
 from golem_server.host.websocket_client import WebsocketClient, WebsocketSettings
 from golem_server.model.oplog import RetryPolicy
+from golem_server.network_rules import NetworkAccess
 from golem_server.registry.accounts import (
     DEFAULT_ACCOUNT_ID,
     DEFAULT_APPLICATION_ID,
@@ -252,6 +254,8 @@ async def running(
 
         policy = NetworkPolicy(settings.network_access, allow=settings.network.allow, deny=settings.network.deny)
         stack.callback(policy.close)
+        provider_policy = _provider_policy(settings)
+        stack.callback(provider_policy.close)
         outgoing = settings.limits.outgoing_http
         http = HttpClient(
             HttpSettings(
@@ -362,8 +366,9 @@ async def running(
         await executor.start()
         stack.push_async_callback(executor.stop, settings.stop_timeout.total_seconds())
         definition_store = PostgresApiDefinitionStore(database)
-        providers = Providers()
-        stack.push_async_callback(providers.close)
+        provider_client = ProviderClient(provider_policy, PolicyResolver(provider_policy))
+        stack.push_async_callback(provider_client.close)
+        providers = Providers(provider_client, clock)
         schemes = SecuritySchemes(
             PostgresSecuritySchemeStore(database), accounts, providers.discover, lambda: sites.forget()
         )
@@ -425,6 +430,17 @@ def _allow_many_files() -> None:
     # Some systems name no limit and yet allow none that large.
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _provider_policy(settings: Settings) -> NetworkPolicy:
+    """Where the server asks OpenID providers: guests that may go to listed places alone do not bind it to those."""
+    rules = settings.network
+    access = settings.network_access
+    return NetworkPolicy(
+        access if access is NetworkAccess.ALL else NetworkAccess.PUBLIC,
+        allow=(*rules.allow, *rules.providers),
+        deny=rules.deny,
+    )
 
 
 def _executor_settings(settings: Settings) -> ExecutorSettings:

@@ -152,6 +152,10 @@ class NetworkSettings(SettingsGroup):
     for. In the environment and in flags a text with commas."""
     deny: NetworkRules = ()
     """Never permitted; written like `allow`."""
+    providers: NetworkRules = ()
+    """OpenID providers of security schemes that are not on the public Internet, such as `127.0.0.1:8080`, written like
+    `allow`. The server itself asks providers on the public Internet and in `allow`, or anywhere if `access` is `all`,
+    but never in `deny`."""
 
 
 class Limits(SettingsGroup):

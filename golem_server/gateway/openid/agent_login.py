@@ -9,7 +9,7 @@ import msgspec
 
 from golem_server.gateway.code_first.failures import RequestFailure
 from golem_server.gateway.openid.login import LoginFailed, Logins, cookies_of, local_path
-from golem_server.gateway.openid.provider import ProviderFailed
+from golem_server.gateway.openid.provider_client import ProviderFailed
 from golem_server.gateway.requests import GatewayRequest
 from golem_server.gateway.responses import GatewayResponse
 from golem_server.model.ids import EnvironmentId
@@ -50,9 +50,9 @@ class AgentLogins:
             return oidc_principal(session.claims)
         try:
             return await self._logins.begin(request, known)
-        except ProviderFailed:
+        except ProviderFailed as error:
             raise RequestFailure(
-                500, "INTERNAL_UNKNOWN", "The provider of the security scheme cannot be reached"
+                401, "OIDC_PROVIDER_UNUSABLE", f"Nobody can log in, for the provider cannot be used: {error}"
             ) from None
 
     async def take_back(self, request: GatewayRequest, environment_id: EnvironmentId, scheme: str) -> GatewayResponse:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from golem_server.clock import Clock
 from golem_server.gateway.openid.id_tokens import InvalidToken, checked_claims
 from golem_server.gateway.openid.login import token_hash
-from golem_server.gateway.openid.provider import ProviderFailed, Providers
+from golem_server.gateway.openid.provider import Providers
+from golem_server.gateway.openid.provider_client import ProviderFailed
 from golem_server.model.errors import NotFound
 from golem_server.model.ids import EnvironmentId
 from golem_server.registry.security_schemes import SecuritySchemes

@@ -12,7 +12,7 @@ from golem_server.gateway.classic.api_site import Callbacks
 from golem_server.gateway.classic.path_patterns import request_segments
 from golem_server.gateway.failures import RequestFailed
 from golem_server.gateway.openid.login import LoginFailed, Logins, cookies_of, local_path, redirect_path, token_hash
-from golem_server.gateway.openid.provider import ProviderFailed
+from golem_server.gateway.openid.provider_client import ProviderFailed
 from golem_server.gateway.requests import GatewayRequest
 from golem_server.gateway.responses import GatewayResponse
 from golem_server.model.errors import NotFound
@@ -50,7 +50,7 @@ class ClassicLogin:
         try:
             return await self._logins.begin(request, known)
         except ProviderFailed as error:
-            raise RequestFailed(401, f"The provider cannot be reached: {error}") from None
+            raise RequestFailed(401, f"Nobody can log in, for the provider cannot be used: {error}") from None
 
     async def callbacks(self, environment_id: EnvironmentId, host: str, schemes: Collection[str]) -> Callbacks:
         """Where the providers of these schemes send callers back to at a host."""

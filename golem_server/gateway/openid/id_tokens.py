@@ -20,6 +20,7 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 
 LEEWAY_SECONDS = 60
 _MAX_TOKEN = 64 << 10
+_LATEST = 1e12
 
 
 class InvalidToken(Exception):
@@ -36,17 +37,24 @@ async def checked_claims(
     if len(token) > _MAX_TOKEN:
         raise InvalidToken("it is too long")
     try:
-        header: Mapping[str, Any] = jws.extract_compact(token.encode()).headers()
+        # Whatever its type says, the library gives any JSON that mentions `alg`.
+        given = cast("object", jws.extract_compact(token.encode()).headers())
+        if not isinstance(given, dict):
+            raise InvalidToken("its header is no object")
+        header = cast("dict[str, Any]", given)
         if header.get("alg") not in ALGORITHMS:
             raise InvalidToken("its algorithm is not allowed")
         key_id = header.get("kid")
         keys = await providers.keys(metadata, key_id if isinstance(key_id, str) else None)
         claims: Mapping[str, Any] = jwt.decode(token, keys, algorithms=list(ALGORITHMS)).claims
-    except (JoseError, ValueError, UnicodeError) as error:
+    except (JoseError, ValueError, TypeError, RecursionError) as error:
         raise InvalidToken(f"its signature does not hold: {error}") from None
     _check(claims, metadata, client_id, nonce, now)
-    # Whatever cannot be told as JSON cannot have come as JSON.
-    return msgspec.json.decode(msgspec.json.encode(claims))
+    try:
+        # The library reads more than JSON: numbers that are none, and such as no database keeps.
+        return msgspec.json.decode(msgspec.json.encode(claims))
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        raise InvalidToken("its claims are no JSON") from None
 
 
 def _check(
@@ -54,16 +62,23 @@ def _check(
 ) -> None:
     audience = claims.get("aud")
     audiences = cast("list[Any]", audience) if isinstance(audience, list) else [audience]
-    expires, issued = claims.get("exp"), claims.get("iat", now)
-    if not metadata.issued(claims.get("iss")):
+    if not metadata.issued(claims):
         raise InvalidToken("another provider has made it")
     if client_id not in audiences or (len(audiences) > 1 and claims.get("azp") != client_id):
         raise InvalidToken("it is meant for another client")
-    if not isinstance(expires, int | float) or expires + LEEWAY_SECONDS <= now:
+    if _time(claims, "exp", 0) + LEEWAY_SECONDS <= now:
         raise InvalidToken("it has expired")
-    if not isinstance(issued, int | float) or issued - LEEWAY_SECONDS > now:
+    if max(_time(claims, "iat", now), _time(claims, "nbf", now)) - LEEWAY_SECONDS > now:
         raise InvalidToken("it is of the future")
     if nonce is not None and not hmac.compare_digest(str(claims.get("nonce")).encode(), nonce.encode()):
         raise InvalidToken("it belongs to another login")
     if not isinstance(claims.get("sub"), str) or not claims["sub"]:
         raise InvalidToken("it names nobody")
+
+
+def _time(claims: Mapping[str, Any], name: str, default: float) -> float:
+    """A claim in seconds since the epoch. Raises InvalidToken for what is no time."""
+    value = claims.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LATEST:
+        raise InvalidToken(f"its {name} is no time")
+    return value

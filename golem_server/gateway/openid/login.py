@@ -19,7 +19,8 @@ from uuid import UUID
 
 from golem_server.clock import Clock
 from golem_server.gateway.openid.id_tokens import InvalidToken, checked_claims
-from golem_server.gateway.openid.provider import ProviderFailed, Providers
+from golem_server.gateway.openid.provider import Providers
+from golem_server.gateway.openid.provider_client import ProviderFailed
 from golem_server.gateway.requests import GatewayRequest
 from golem_server.gateway.responses import GatewayResponse
 from golem_server.model.logins import LoginAttempt, LoginSession

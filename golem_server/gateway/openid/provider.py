@@ -1,39 +1,34 @@
 """OpenID providers: their metadata, their keys, and the exchange of a code for tokens.
 
 Metadata and keys are remembered; a key that is not among those that are known has them asked for again, so that a
-provider may change its keys at any time. Tokens come from providers alone: nobody else can make this server ask.
+provider may change its keys at any time.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
 from base64 import b64encode
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar
 from urllib.parse import quote
+from uuid import UUID
 
-import aiohttp
-import msgspec
-from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from golem_server.clock import Clock
+from golem_server.gateway.openid.provider_client import ProviderClient, ProviderFailed
+from golem_server.gateway.openid.provider_keys import has_key, read_keys
+from golem_server.gateway.openid.remembered import Remembered
 from golem_server.model.errors import InvalidInput
-from golem_server.model.security_schemes import SecurityScheme
+from golem_server.model.security_schemes import PROVIDER_ISSUERS, SecurityScheme
 from golem_server.registry.security_schemes import check_url
 
-TIMEOUT_SECONDS = 10.0
-MAX_ANSWER_BYTES = 1 << 20
-METADATA_SECONDS = 3_600.0
-KEYS_SECONDS = 3_600.0
-
 _TENANT = "{tenantid}"
-"""What stands in the issuer of a provider that serves many organisations (Microsoft's)."""
+"""What stands in the issuer of Microsoft, which serves many organisations; each token fills it."""
 
-
-class ProviderFailed(Exception):
-    """A provider cannot be used; the text says why."""
+_MAX_REMEMBERED = 1_000
+_ValueT = TypeVar("_ValueT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,30 +42,25 @@ class ProviderMetadata:
     supports_pkce: bool
     basic_authentication: bool
 
-    def issued(self, issuer: object) -> bool:
-        """Whether a token's issuer is this one."""
-        if not isinstance(issuer, str):
-            return False
-        before, tenant, after = self.issuer.partition(_TENANT)
-        if not tenant:
-            return issuer == self.issuer
-        inner = issuer.removeprefix(before).removesuffix(after)
-        return issuer == f"{before}{inner}{after}" and inner.replace("-", "").isalnum()
+    def issued(self, claims: Mapping[str, Any]) -> bool:
+        """Whether this provider is the issuer that a token's claims name, for the tenant that they name."""
+        issuer = self.issuer
+        if _TENANT in issuer:
+            tenant = claims.get("tid")
+            if not isinstance(tenant, str) or not _is_tenant(tenant):
+                return False
+            issuer = issuer.replace(_TENANT, tenant)
+        return claims.get("iss") == issuer
 
 
 class Providers:
-    """All providers that schemes name. `close` at the end."""
+    """All providers that schemes name."""
 
-    def __init__(self) -> None:
-        self._session: aiohttp.ClientSession | None = None
-        self._metadata: dict[str, tuple[ProviderMetadata, float]] = {}
-        self._keys: dict[str, tuple[KeySet, float]] = {}
-        self._lock = asyncio.Lock()
-
-    async def close(self) -> None:
-        """End the connections."""
-        if self._session is not None:
-            await self._session.close()
+    def __init__(self, client: ProviderClient, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+        self._metadata: OrderedDict[str, Remembered[ProviderMetadata]] = OrderedDict()
+        self._keys: OrderedDict[str, Remembered[KeySet]] = OrderedDict()
 
     async def discover(self, issuer_url: str) -> ProviderMetadata:
         """The metadata of an issuer. Raises InvalidInput where a scheme with it could not be used."""
@@ -81,27 +71,20 @@ class Providers:
 
     async def metadata(self, issuer_url: str) -> ProviderMetadata:
         """The metadata of an issuer. Raises ProviderFailed."""
-        known = self._metadata.get(issuer_url)
-        if known is not None and time.monotonic() < known[1]:
-            return known[0]
-        address = f"{issuer_url.rstrip('/')}/.well-known/openid-configuration"
-        metadata = _metadata(await self._get(address), issuer_url)
-        self._metadata[issuer_url] = metadata, time.monotonic() + METADATA_SECONDS
-        return metadata
+
+        async def read() -> ProviderMetadata:
+            address = f"{issuer_url.rstrip('/')}/.well-known/openid-configuration"
+            return read_metadata(await self._client.get(address), issuer_url)
+
+        return await self._of(self._metadata, issuer_url, read).get()
 
     async def keys(self, metadata: ProviderMetadata, key_id: str | None) -> KeySet:
-        """The provider's keys, asked for anew if none has this id. Raises ProviderFailed."""
-        async with self._lock:
-            known = self._keys.get(metadata.jwks_uri)
-            if known is not None and _has(known[0], key_id) and time.monotonic() < known[1]:
-                return known[0]
-            content = await self._get(metadata.jwks_uri)
-            try:
-                keys = KeySet.import_key_set(cast("Any", content))
-            except (JoseError, ValueError, TypeError, KeyError) as error:
-                raise ProviderFailed(f"its keys cannot be read: {error}") from None
-            self._keys[metadata.jwks_uri] = keys, time.monotonic() + KEYS_SECONDS
-            return keys
+        """The provider's keys, asked for anew if none has this id and that is not too often. Raises ProviderFailed."""
+
+        async def read() -> KeySet:
+            return read_keys(await self._client.get(metadata.jwks_uri))
+
+        return await self._of(self._keys, metadata.jwks_uri, read).get(lambda keys: has_key(keys, key_id))
 
     async def exchange(self, scheme: SecurityScheme, code: str, verifier: str) -> Mapping[str, Any]:
         """The tokens for a code. Raises ProviderFailed."""
@@ -116,55 +99,49 @@ class Providers:
             headers["authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
         else:
             form |= {"client_id": scheme.client_id, "client_secret": scheme.client_secret}
-        return await self._ask("POST", metadata.token_endpoint, headers, form)
+        return await self._client.post(metadata.token_endpoint, headers, form)
 
-    async def _get(self, url: str) -> Mapping[str, Any]:
-        return await self._ask("GET", url, {}, None)
-
-    async def _ask(
-        self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None
-    ) -> Mapping[str, Any]:
-        if self._session is None:
-            timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
-            self._session = aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
-        headers = {"accept": "application/json", **headers}
-        try:
-            async with self._session.request(method, url, headers=headers, data=form, allow_redirects=False) as answer:
-                body = await answer.content.read(MAX_ANSWER_BYTES + 1)
-                while not answer.content.at_eof() and len(body) <= MAX_ANSWER_BYTES:
-                    body += await answer.content.read(MAX_ANSWER_BYTES)
-                if answer.status != 200:
-                    raise ProviderFailed(f"it answers with status {answer.status}")
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            raise ProviderFailed(str(error) or type(error).__name__) from None
-        if len(body) > MAX_ANSWER_BYTES:
-            raise ProviderFailed("its answer is too large")
-        try:
-            return msgspec.json.decode(body, type=dict[str, Any])
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            raise ProviderFailed("its answer is no JSON object") from None
+    def _of(
+        self,
+        known: OrderedDict[str, Remembered[_ValueT]],
+        url: str,
+        read: Callable[[], Awaitable[_ValueT]],
+    ) -> Remembered[_ValueT]:
+        found = known.get(url)
+        if found is None:
+            found = known[url] = Remembered(read, self._clock)
+            if len(known) > _MAX_REMEMBERED:
+                known.popitem(last=False)
+        return found
 
 
-def _has(keys: KeySet, key_id: str | None) -> bool:
-    return key_id is None or any(key.kid == key_id for key in keys.keys)
-
-
-def _metadata(content: Mapping[str, Any], issuer_url: str) -> ProviderMetadata:
+def read_metadata(content: Mapping[str, Any], issuer_url: str) -> ProviderMetadata:
+    """The metadata of the issuer at a URL. Raises ProviderFailed where nobody could log in with it."""
     endpoints: dict[str, str] = {}
     for name in ("issuer", "authorization_endpoint", "token_endpoint", "jwks_uri"):
         value = content.get(name)
         if not isinstance(value, str):
-            raise ProviderFailed(f"its metadata has no {name}")
+            raise ProviderFailed(f"its metadata has no {name}, without which nobody can log in")
         try:
-            check_url(name, value.replace(_TENANT, "tenant"))
+            check_url(name, value.replace(_TENANT, "tenant") if name == "issuer" else value)
         except InvalidInput as error:
             raise ProviderFailed(error.message) from None
         endpoints[name] = value
-    if _TENANT not in endpoints["issuer"] and endpoints["issuer"].rstrip("/") != issuer_url.rstrip("/"):
+    tenants = _TENANT in endpoints["issuer"] and issuer_url == PROVIDER_ISSUERS["microsoft"]
+    if not tenants and endpoints["issuer"].rstrip("/") != issuer_url.rstrip("/"):
         raise ProviderFailed("its metadata names another issuer")
-    methods = content.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
+    methods = content.get("token_endpoint_auth_methods_supported")
+    challenges = content.get("code_challenge_methods_supported")
     return ProviderMetadata(
         **endpoints,
-        supports_pkce="S256" in content.get("code_challenge_methods_supported", ()),
-        basic_authentication="client_secret_basic" in methods,
+        supports_pkce=isinstance(challenges, list) and "S256" in challenges,
+        # What is left out means this one (OpenID Connect Discovery 1.0, section 3).
+        basic_authentication=not isinstance(methods, list) or "client_secret_basic" in methods,
     )
+
+
+def _is_tenant(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text.lower()
+    except ValueError:
+        return False

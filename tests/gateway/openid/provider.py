@@ -8,6 +8,7 @@ import json
 import secrets
 import threading
 import time
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
@@ -29,6 +30,10 @@ class LocalProvider:
         self.unsigned = False
         self.shown_keys = True
         self.status = 200
+        self.metadata: dict[str, Any] = {}
+        self.more_keys: list[Any] = []
+        self.answer: dict[str, Any] = {}
+        self.asked: Counter[str] = Counter()
         self.rotate()
         self._codes: dict[str, dict[str, str]] = {}
         provider = self
@@ -45,7 +50,7 @@ class LocalProvider:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.issuer = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
     def __enter__(self) -> LocalProvider:
         self._thread.start()
@@ -65,21 +70,20 @@ class LocalProvider:
 
     def _get(self, request: BaseHTTPRequestHandler) -> None:
         parts = urlsplit(request.path)
+        self.asked[parts.path] += 1
         if parts.path == "/.well-known/openid-configuration":
-            _answer(
-                request,
-                {
-                    "issuer": self.issuer,
-                    "authorization_endpoint": f"{self.issuer}/authorize",
-                    "token_endpoint": f"{self.issuer}/token",
-                    "jwks_uri": f"{self.issuer}/keys",
-                    "code_challenge_methods_supported": ["S256"],
-                },
-                self.status,
-            )
+            content = {
+                "issuer": self.issuer,
+                "authorization_endpoint": f"{self.issuer}/authorize",
+                "token_endpoint": f"{self.issuer}/token",
+                "jwks_uri": f"{self.issuer}/keys",
+                "code_challenge_methods_supported": ["S256"],
+                **self.metadata,
+            }
+            _answer(request, {name: value for name, value in content.items() if value is not None}, self.status)
         elif parts.path == "/keys":
-            keys = KeySet([self.rsa, self.ec] if self.shown_keys else [])
-            _answer(request, keys.as_dict(private=False))
+            keys = KeySet([self.rsa, self.ec] if self.shown_keys else []).as_dict(private=False)["keys"]
+            _answer(request, {"keys": [*self.more_keys, *keys]})
         else:
             asked = {name: values[0] for name, values in parse_qs(parts.query).items()}
             assert asked["client_id"] == CLIENT_ID
@@ -102,7 +106,8 @@ class LocalProvider:
         digest = hashlib.sha256(form["code_verifier"][0].encode()).digest()
         assert asked["code_challenge"] == base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
         assert form["redirect_uri"][0] == asked["redirect_uri"]
-        _answer(request, {"access_token": "an-access-token", "id_token": self.token(asked["nonce"])})
+        tokens = {"access_token": "an-access-token", "id_token": self.token(asked["nonce"])}
+        _answer(request, {**tokens, **self.answer})
 
     def token(self, nonce: str) -> str:
         """An ID token, as the attributes want it."""

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from golem_server.registry.accounts import DEFAULT_ENVIRONMENT_ID
 from golem_server.settings import Settings
 from golem_server.storage.embedded import EmbeddedPostgres
-from tests.api.server import COMPONENTS, Client, ServerThread
+from tests.api.server import COMPONENTS, JSON, Client, ServerThread
 from tests.gateway.openid.browser import CookieBrowser
 from tests.gateway.openid.provider import CLIENT_ID, CLIENT_SECRET, LocalProvider
 from tests.guests import typescript
@@ -109,3 +109,25 @@ def test_a_token_that_is_wrong_logs_nobody_in(shop: str, provider: LocalProvider
     page = CookieBrowser().get(f"{shop}/shops/s/whoami")
     assert (page.status, json.loads(page.body)["code"]) == (403, "OIDC_TOKEN_EXCHANGE_FAILED")
     provider.claims = {}
+
+
+def test_a_provider_that_cannot_exchange_codes_is_told(
+    server: ServerThread, shop: str, provider: LocalProvider
+) -> None:
+    """It is the scheme's fault, and no error of the server."""
+    client = Client(server.port)
+    (scheme,) = client.get(f"{ENVIRONMENT}/security-schemes").ok()["values"]
+
+    def at(issuer: str, revision: int) -> None:
+        custom = {"type": "Custom", "name": "ours", "issuerUrl": issuer}
+        change = json.dumps({"currentRevision": revision, "providerType": custom}).encode()
+        client.send("PATCH", f"/v1/security-schemes/{scheme['id']}", change, JSON).ok()
+
+    with LocalProvider() as other:
+        other.metadata = {"token_endpoint": None}
+        at(other.issuer, 0)
+        page = CookieBrowser().get(f"{shop}/shops/s/whoami", follow=False)
+        at(provider.issuer, 1)
+    told = json.loads(page.body)
+    assert (page.status, told["code"]) == (401, "OIDC_PROVIDER_UNUSABLE")
+    assert "its metadata has no token_endpoint" in told["error"]

@@ -7,14 +7,11 @@ from typing import Any
 
 import pytest
 
-from golem_server.registry.accounts import DEFAULT_ENVIRONMENT_ID
 from tests.api.server import JSON, Client, ServerThread
 from tests.gateway.classic.conftest import route
 from tests.gateway.openid.browser import CookieBrowser
-from tests.gateway.openid.protected import Protected
+from tests.gateway.openid.protected import SCHEMES, Protected
 from tests.gateway.openid.provider import CLIENT_ID, CLIENT_SECRET, LocalProvider
-
-SCHEMES = f"/v1/envs/{DEFAULT_ENVIRONMENT_ID}/security-schemes"
 
 
 def test_a_login_leads_back_to_what_was_asked_for(
@@ -128,6 +125,28 @@ def test_schemes_of_an_environment(client: Client, provider: LocalProvider) -> N
     assert client.send("DELETE", f"{path}?current_revision=1").ok() == changed
     client.get(path).refused(404, code="SECURITY_SCHEME_NOT_FOUND")
     client.get("/v1/api/security/of-env").refused(404, code="SECURITY_SCHEME_NOT_FOUND")
+
+
+def test_a_provider_that_cannot_exchange_codes_is_told(
+    server: ServerThread, client: Client, provider: LocalProvider
+) -> None:
+    """Facebook's metadata, for one, names no token endpoint."""
+    provider.metadata = {"token_endpoint": None}
+    reason = "its metadata has no token_endpoint, without which nobody can log in"
+    body: dict[str, Any] = {
+        "providerType": "custom",
+        "issuerUrl": provider.issuer,
+        "schemeIdentifier": "no-exchange",
+        "clientId": CLIENT_ID,
+        "clientSecret": CLIENT_SECRET,
+        "redirectUrl": "https://no-exchange.example.com/back",
+        "scopes": [],
+    }
+    client.post("/v1/api/security", body).refused(400, f"The provider at {provider.issuer} cannot be used: {reason}")
+    protected = Protected(server, client, provider, "no-exchange", ask_provider=False)
+    page = CookieBrowser().get(protected.page(), follow=False)
+    told = f"Nobody can log in, for the provider cannot be used: {reason}"
+    assert (page.status, page.body.decode()) == (401, told)
 
 
 WRONG: list[dict[str, Any]] = [
