@@ -44,6 +44,8 @@ from golem_server.gateway.mcp.domains import McpDomains
 from golem_server.gateway.mcp.endpoint import McpEndpoint
 from golem_server.gateway.mcp.protocol import McpProtocol
 from golem_server.gateway.openid.agent_login import AgentLogins
+from golem_server.gateway.openid.attempts import KEY_NAME as LOGIN_KEY
+from golem_server.gateway.openid.attempts import Attempts
 from golem_server.gateway.openid.bearer_tokens import ProviderTokens
 from golem_server.gateway.openid.classic_login import ClassicLogin
 from golem_server.gateway.openid.login import Logins
@@ -372,7 +374,10 @@ async def running(
         schemes = SecuritySchemes(
             PostgresSecuritySchemeStore(database), accounts, providers.discover, lambda: sites.forget()
         )
-        logins = Logins(PostgresLoginStore(database), providers, clock)
+        attempts = Attempts(await PostgresSecretStore(database).secret(LOGIN_KEY))
+        logins = Logins(PostgresLoginStore(database), providers, attempts, clock)
+        purging = asyncio.create_task(logins.purge())
+        stack.callback(purging.cancel)
         compiler = DefinitionCompiler(executor, components, schemes)
         code_first = CodeFirstSites(
             http_apis, CodeFirstServices(executor, AgentLogins(schemes, logins), webhook_ids, clock)

@@ -475,24 +475,12 @@ security_schemes = Table(
     Index("security_schemes_name_key", "environment_id", "name", unique=True),
 )
 
-login_attempts = Table(
-    "login_attempts",
-    metadata,
-    # Those who were sent to a provider and are not back yet (model/logins.py).
-    Column("state", _name, primary_key=True),
-    Column("scheme", Uuid, ForeignKey("security_schemes.id", ondelete="CASCADE"), nullable=False),
-    Column("nonce", Text, nullable=False),
-    Column("verifier", Text, nullable=False),
-    Column("browser", Text, nullable=False),
-    Column("target", LargeBinary, nullable=False),
-    Column("expires_at", BigInteger, nullable=False),
-    Index("login_attempts_expires_at_idx", "expires_at"),
-)
-
 login_sessions = Table(
     "login_sessions",
     metadata,
-    Column("id", _name, primary_key=True),
+    # Both are hashes: of what the browser has, and of what it came back from the provider with.
+    Column("id", LargeBinary, primary_key=True),
+    Column("state", LargeBinary, unique=True),
     Column("scheme", Uuid, ForeignKey("security_schemes.id", ondelete="CASCADE"), nullable=False),
     Column("token_hash", LargeBinary, nullable=False),
     Column("claims", LargeBinary, nullable=False),

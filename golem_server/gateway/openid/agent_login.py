@@ -70,6 +70,7 @@ class AgentLogins:
             [
                 ("location", local_path(finished.target)),
                 ("set-cookie", f"{_COOKIE}={finished.session.id}; {attributes}"),
+                finished.forget,
                 ("cache-control", "no-store"),
             ],
         )

@@ -21,7 +21,8 @@ from golem_server.model.security_schemes import SecurityScheme
 from golem_server.registry.security_schemes import SecuritySchemes
 
 SESSION_MS = 60 * 60 * 1000
-_COOKIE_VALUE = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]{1,4096}")
+_COOKIE_VALUE = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]{1,4000}")
+"""What a cookie may have (RFC 6265, section 4.1.1), and browsers keep with its name."""
 
 
 class ClassicLogin:
@@ -74,6 +75,10 @@ class ClassicLogin:
             finished = await self._logins.finish(request, scheme, SESSION_MS)
         except LoginFailed as failure:
             raise RequestFailed(401, str(failure)) from None
+        if not _COOKIE_VALUE.fullmatch(finished.id_token):
+            # A browser would not keep it, and go to the provider again for ever.
+            size = len(finished.id_token)
+            raise RequestFailed(401, f"The ID token of {size} characters fits into no cookie: ask for fewer scopes")
         cookies = {"id_token": finished.id_token, "session_id": finished.session.id}
         if _COOKIE_VALUE.fullmatch(finished.access_token):
             cookies["access_token"] = finished.access_token
@@ -86,6 +91,7 @@ class ClassicLogin:
             [
                 ("location", local_path(finished.target)),
                 *(("set-cookie", f"{name}={value}; {attributes}") for name, value in cookies.items()),
+                finished.forget,
                 ("cache-control", "no-store"),
             ],
         )

@@ -1,16 +1,16 @@
-"""A login: to the provider and back, and what is remembered meanwhile.
+"""A login: to the provider and back, and the session that comes of it.
 
-The browser goes away with a state, which comes back with it once, and with a cookie, so that nobody can make another
-one's browser log in as himself. Where it goes afterwards is what it had asked for, kept here, never what a query says.
+Where it leads afterwards is what the browser had asked for, never what a query says (attempts.py).
 """
 
 from __future__ import annotations
 
-import hmac
+import asyncio
+import logging
 import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from http.cookies import CookieError, SimpleCookie
 from typing import Protocol
@@ -18,36 +18,34 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from uuid import UUID
 
 from golem_server.clock import Clock
+from golem_server.gateway.openid.attempts import MAX_TARGET, Attempt, Attempts
 from golem_server.gateway.openid.id_tokens import InvalidToken, checked_claims
 from golem_server.gateway.openid.provider import Providers
 from golem_server.gateway.openid.provider_client import ProviderFailed
 from golem_server.gateway.requests import GatewayRequest
 from golem_server.gateway.responses import GatewayResponse
-from golem_server.model.logins import LoginAttempt, LoginSession
+from golem_server.model.errors import Unavailable
+from golem_server.model.logins import LoginSession
 from golem_server.model.security_schemes import SecurityScheme
 
-ATTEMPT_MS = 10 * 60 * 1000
-_COOKIE = "golem_login"
-_MAX_TARGET = 4_096
+PURGE_SECONDS = 60.0
+
+_log = logging.getLogger(__name__)
 
 
 class LoginStore(Protocol):
     """Where logins are kept. All methods raise Unavailable while the database cannot be reached."""
 
-    async def add_attempt(self, attempt: LoginAttempt, now: int) -> None:
-        """Remember an attempt, and forget everything that has expired at this time."""
-        ...
-
-    async def take_attempt(self, state: str) -> LoginAttempt | None:
-        """The attempt of a state, which is there no more afterwards; None if there is none."""
-        ...
-
-    async def add_session(self, session: LoginSession) -> None:
-        """Remember that somebody is logged in."""
+    async def add_session(self, session: LoginSession, state: str | None = None) -> bool:
+        """Remember that somebody is logged in. False if there is a session that this login's state led to already."""
         ...
 
     async def find_session(self, session_id: str, now: int) -> LoginSession | None:
         """A session that has not expired at this time, or None."""
+        ...
+
+    async def purge(self, now: int) -> None:
+        """Forget the sessions that have expired at this time."""
         ...
 
 
@@ -61,49 +59,54 @@ class LoginFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Somebody has logged in: his session and tokens, and the path that he had asked for."""
+    """Somebody has logged in: his session and tokens, and the path that he had asked for.
+
+    `forget` is the header with which his browser forgets that he wanted to.
+    """
 
     session: LoginSession
-    id_token: str
-    access_token: str
+    id_token: str = field(repr=False)
+    access_token: str = field(repr=False)
     target: str
+    forget: tuple[str, str]
 
 
 class Logins:
     """Logins at all schemes."""
 
-    def __init__(self, store: LoginStore, providers: Providers, clock: Clock) -> None:
+    def __init__(self, store: LoginStore, providers: Providers, attempts: Attempts, clock: Clock) -> None:
         self._store = store
         self._providers = providers
+        self._attempts = attempts
         self._clock = clock
 
-    async def begin(self, request: GatewayRequest, scheme: SecurityScheme) -> GatewayResponse:
-        """The response that sends a browser to the provider. Raises ProviderFailed."""
+    async def begin(
+        self, request: GatewayRequest, scheme: SecurityScheme, target: str | None = None
+    ) -> GatewayResponse:
+        """The response that sends a browser to the provider; `target` is by default what it asks for now.
+
+        Raises ProviderFailed.
+        """
         metadata = await self._providers.metadata(scheme.issuer_url)
-        state, nonce, browser, verifier = (secrets.token_urlsafe(32) for _ in range(4))
-        target = request.path_and_query if len(request.path_and_query) <= _MAX_TARGET else request.path[:_MAX_TARGET]
-        now = self.now
-        attempt = LoginAttempt(state, scheme.id, nonce, verifier, _hashed(browser), target, now + ATTEMPT_MS)
-        await self._store.add_attempt(attempt, now)
+        attempt = self._attempts.begin(scheme, _asked(request) if target is None else target, self.now)
         asked = {
             "response_type": "code",
             "client_id": scheme.client_id,
             "redirect_uri": scheme.redirect_url,
             "scope": " ".join(dict.fromkeys(("openid", *scheme.scopes))),
-            "state": state,
-            "nonce": nonce,
+            "state": attempt.state,
+            "nonce": self._derived(attempt, "nonce"),
         }
         if metadata.supports_pkce:
+            verifier = self._derived(attempt, "verifier")
             challenge = urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
             asked |= {"code_challenge": challenge, "code_challenge_method": "S256"}
         separator = "&" if "?" in metadata.authorization_endpoint else "?"
-        lasting = f"Max-Age={ATTEMPT_MS // 1000}"
-        attributes = f"Path=/; HttpOnly; SameSite=Lax; {lasting}{_secure(scheme)}"
         return GatewayResponse(
             302,
             [
                 ("location", f"{metadata.authorization_endpoint}{separator}{urlencode(asked)}"),
-                ("set-cookie", f"{_COOKIE}={browser}; {attributes}"),
+                *self._attempts.remember(attempt, scheme, cookies_of(request)),
                 ("cache-control", "no-store"),
             ],
         )
@@ -115,25 +118,19 @@ class Logins:
         if not state or not code:
             refusal = brought.get("error", "")[:100]
             raise LoginFailed("MALFORMED", f"The provider sent no {'state' if not state else 'code'}: {refusal}")
-        attempt = await self._store.take_attempt(state) if state.isascii() and state.isprintable() else None
-        cookie = cookies_of(request).get(_COOKIE, "")
-        if (
-            attempt is None
-            or attempt.expires_at < self.now
-            or not hmac.compare_digest(_hashed(cookie), attempt.browser)
-        ):
-            raise LoginFailed("UNKNOWN_STATE", "This login was not begun here, or has been finished")
+        attempt = self._attempts.find(state, scheme, cookies_of(request), self.now)
+        if attempt is None:
+            raise _unknown_state()
         if attempt.scheme != scheme.id:
             raise LoginFailed("OTHER_SCHEME", "This login was begun with another security scheme")
         try:
-            tokens = await self._providers.exchange(scheme, code, attempt.verifier)
+            tokens = await self._providers.exchange(scheme, code, self._derived(attempt, "verifier"))
             id_token = tokens.get("id_token")
             if not isinstance(id_token, str):
                 raise LoginFailed("NO_TOKENS", "The provider gave no ID token")
             metadata = await self._providers.metadata(scheme.issuer_url)
-            claims = await checked_claims(
-                self._providers, metadata, id_token, scheme.client_id, attempt.nonce, self.now / 1000
-            )
+            nonce = self._derived(attempt, "nonce")
+            claims = await checked_claims(self._providers, metadata, id_token, scheme.client_id, nonce, self.now / 1000)
         except (ProviderFailed, InvalidToken) as error:
             raise LoginFailed("NO_TOKENS", f"The provider's answer cannot be used: {error}") from None
         session = LoginSession(
@@ -143,9 +140,16 @@ class Logins:
             claims=claims,
             expires_at=self.now + session_ms,
         )
-        await self._store.add_session(session)
+        if not await self._store.add_session(session, attempt.state):
+            raise _unknown_state()
         access_token = tokens.get("access_token")
-        return Finished(session, id_token, access_token if isinstance(access_token, str) else "", attempt.target)
+        return Finished(
+            session,
+            id_token,
+            access_token if isinstance(access_token, str) else "",
+            attempt.target,
+            self._attempts.forget(attempt, scheme),
+        )
 
     async def session(self, session_id: str, scheme: SecurityScheme) -> LoginSession | None:
         """The session of a cookie, if it is one of this scheme."""
@@ -154,6 +158,18 @@ class Logins:
         found = await self._store.find_session(session_id, self.now)
         return found if found is not None and found.scheme == scheme.id else None
 
+    async def purge(self) -> None:
+        """Forget sessions that have expired, once a minute and for ever."""
+        while True:
+            try:
+                await self._store.purge(self.now)
+            except Unavailable as error:
+                _log.warning("cannot forget logins that have expired: %s", error)
+            await asyncio.sleep(PURGE_SECONDS)
+
+    def _derived(self, attempt: Attempt, purpose: str) -> str:
+        return urlsafe_b64encode(self._attempts.derived(attempt, purpose)).rstrip(b"=").decode()
+
     @property
     def now(self) -> int:
         """Milliseconds since the epoch."""
@@ -161,8 +177,8 @@ class Logins:
 
 
 def local_path(target: str) -> str:
-    """A path of this site, whatever the text: a browser takes `//host` for another one."""
-    return "/" + target.lstrip("/\\")
+    """A path of this site, whatever the text: a browser takes `//host` for another one, and passes over controls."""
+    return "/" + "".join(character for character in target if " " < character != "\x7f").lstrip("/\\")
 
 
 def cookies_of(request: GatewayRequest) -> Mapping[str, str]:
@@ -187,12 +203,14 @@ def redirect_path(scheme: SecurityScheme) -> str:
     return urlsplit(scheme.redirect_url).path or "/"
 
 
-def _hashed(text: str) -> str:
-    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+def _asked(request: GatewayRequest) -> str:
+    """What a browser asks for, as far as it can be kept."""
+    fits = [each for each in (request.path_and_query, request.path) if len(each.encode()) <= MAX_TARGET]
+    return fits[0] if fits else "/"
 
 
-def _secure(scheme: SecurityScheme) -> str:
-    return "; Secure" if scheme.redirect_url.startswith("https:") else ""
+def _unknown_state() -> LoginFailed:
+    return LoginFailed("UNKNOWN_STATE", "This login was not begun here, or has been finished")
 
 
 def _time_ordered_uuid(now: int) -> UUID:

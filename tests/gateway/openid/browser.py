@@ -41,6 +41,8 @@ class CookieBrowser:
             for each in given:
                 name, _, value = each.partition(";")[0].partition("=")
                 jar[name] = value
+                if "; Max-Age=0" in each:
+                    del jar[name]
             location = response.headers["location"]
             if response.status != 302 or not follow:
                 return Page(location or url, response.status, body, given)

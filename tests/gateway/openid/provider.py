@@ -33,6 +33,7 @@ class LocalProvider:
         self.metadata: dict[str, Any] = {}
         self.more_keys: list[Any] = []
         self.answer: dict[str, Any] = {}
+        self.keeps_codes = False
         self.asked: Counter[str] = Counter()
         self.rotate()
         self._codes: dict[str, dict[str, str]] = {}
@@ -99,7 +100,9 @@ class LocalProvider:
     def _post(self, request: BaseHTTPRequestHandler) -> None:
         form = parse_qs(request.rfile.read(int(request.headers["content-length"])).decode())
         basic = base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
-        asked = self._codes.pop(form["code"][0], None)
+        asked = self._codes.get(form["code"][0])
+        if not self.keeps_codes:
+            self._codes.pop(form["code"][0], None)
         if asked is None or request.headers["authorization"] != f"Basic {basic}":
             _answer(request, {"error": "invalid_grant"}, 400)
             return

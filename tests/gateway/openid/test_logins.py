@@ -41,14 +41,20 @@ def test_a_state_is_taken_once_and_from_its_browser(
 ) -> None:
     """Nobody can finish another's login, nor one that was finished."""
     protected = Protected(server, client, provider, "state")
+    provider.keeps_codes = True
     browser = CookieBrowser()
     away = browser.get(protected.page(), follow=False)
     back = browser.get(away.url, follow=False)
     assert back.url.startswith(protected.callback)
     stranger = CookieBrowser().get(back.url, follow=False)
     assert (stranger.status, stranger.cookies_set) == (401, [])
-    # The stranger has used it up.
-    assert browser.get(back.url, follow=False).status == 401
+    cookies = dict(browser.cookies[protected.host])
+    assert browser.get(back.url, follow=False).status == 302
+    assert browser.get(protected.page(), follow=False).status == 200
+    # Not even by a browser that has kept what it was told to forget, at a provider that takes a code twice.
+    browser.cookies[protected.host] = cookies
+    again = browser.get(back.url, follow=False)
+    assert (again.status, again.body) == (401, b"This login was not begun here, or has been finished")
     for query in ("", "?state=x", "?code=x", "?state=&code=", "?state=%00&code=x", "?error=access_denied&state=x"):
         refused = browser.get(f"{protected.callback}{query}", follow=False)
         assert (refused.status, refused.cookies_set) == (401, []), query
@@ -147,6 +153,29 @@ def test_a_provider_that_cannot_exchange_codes_is_told(
     page = CookieBrowser().get(protected.page(), follow=False)
     told = f"Nobody can log in, for the provider cannot be used: {reason}"
     assert (page.status, page.body.decode()) == (401, told)
+
+
+@pytest.mark.parametrize("token", ["a; Domain=example.com", "a\r\nset-cookie: b=c", 'a"b', "a,b", "ä", "a" * 5_000, 5])
+def test_what_cannot_be_a_cookie_is_left_out(
+    server: ServerThread, client: Client, provider: LocalProvider, token: object
+) -> None:
+    """Nobody needs the access token, and a provider must not set cookies of its own."""
+    protected = Protected(server, client, provider, f"cookie-{abs(hash(token))}")
+    provider.answer = {"access_token": token}
+    browser = CookieBrowser()
+    assert browser.get(protected.page()).status == 200
+    assert browser.cookies[protected.host].keys() == {"id_token", "session_id"}
+
+
+def test_an_id_token_that_no_browser_keeps_is_told(
+    server: ServerThread, client: Client, provider: LocalProvider
+) -> None:
+    """The browser would go to the provider and back for ever."""
+    protected = Protected(server, client, provider, "large")
+    provider.claims = {"groups": "g" * 4_000}
+    page = CookieBrowser().get(protected.page())
+    assert page.status == 401
+    assert b"fits into no cookie: ask for fewer scopes" in page.body
 
 
 WRONG: list[dict[str, Any]] = [
