@@ -85,8 +85,10 @@ class Logins:
     ) -> GatewayResponse:
         """The response that sends a browser to the provider; `target` is by default what it asks for now.
 
-        Raises ProviderFailed.
+        Raises ProviderFailed, and LoginFailed for a target of more than `attempts.MAX_TARGET` bytes.
         """
+        if target is not None and len(target.encode()) > MAX_TARGET:
+            raise LoginFailed("MALFORMED", f"What is asked for has more than {MAX_TARGET} bytes")
         metadata = await self._providers.metadata(scheme.issuer_url)
         attempt = self._attempts.begin(scheme, _asked(request) if target is None else target, self.now)
         asked = {
@@ -102,11 +104,13 @@ class Logins:
             challenge = urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
             asked |= {"code_challenge": challenge, "code_challenge_method": "S256"}
         separator = "&" if "?" in metadata.authorization_endpoint else "?"
+        # What a page fetches cannot log anybody in, and must not take the place of a login that somebody sees.
+        seen = request.header("sec-fetch-mode") in (None, "navigate")
         return GatewayResponse(
             302,
             [
                 ("location", f"{metadata.authorization_endpoint}{separator}{urlencode(asked)}"),
-                *self._attempts.remember(attempt, scheme, cookies_of(request)),
+                *(self._attempts.remember(attempt, scheme, cookies_of(request)) if seen else ()),
                 ("cache-control", "no-store"),
             ],
         )

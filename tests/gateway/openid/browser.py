@@ -23,8 +23,8 @@ class CookieBrowser:
     def __init__(self) -> None:
         self.cookies: dict[str, dict[str, str]] = {}
 
-    def get(self, url: str, *, follow: bool = True) -> Page:
-        """A page, after following where it leads."""
+    def get(self, url: str, *, follow: bool = True, mode: str = "navigate") -> Page:
+        """A page, after following where it leads; `mode` as in Sec-Fetch-Mode."""
         for _ in range(10):
             parts = urlsplit(url)
             jar = self.cookies.setdefault(parts.netloc, {})
@@ -32,7 +32,8 @@ class CookieBrowser:
             try:
                 path = f"{parts.path}?{parts.query}" if parts.query else parts.path
                 cookie = "; ".join(f"{name}={value}" for name, value in jar.items())
-                connection.request("GET", path, headers={"host": parts.netloc, "cookie": cookie})
+                headers = {"host": parts.netloc, "cookie": cookie, "sec-fetch-mode": mode}
+                connection.request("GET", path, headers=headers)
                 response = connection.getresponse()
                 body = response.read()
             finally:

@@ -117,6 +117,15 @@ def test_a_browser_keeps_a_bounded_number_of_logins(
     assert browser.get(last.url).status == 200
 
 
+def test_what_a_page_fetches_begins_no_login(server: ServerThread, client: Client, provider: LocalProvider) -> None:
+    """Nobody sees it, and a page that fetches much would push those aside that somebody does see."""
+    protected = Protected(server, client, provider, "fetched")
+    browser = CookieBrowser()
+    for mode in ("cors", "no-cors", "same-origin", "websocket"):
+        page = browser.get(protected.page(), follow=False, mode=mode)
+        assert (page.status, page.cookies_set) == (302, [])
+
+
 def test_what_is_too_long_for_a_cookie_is_left_out(
     server: ServerThread, client: Client, provider: LocalProvider
 ) -> None:
