@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
+from golem_server.api.services import ApiServices
 from golem_server.app import running
 from golem_server.registry.accounts import DEFAULT_ACCOUNT_ID, DEFAULT_ENVIRONMENT_ID
 from golem_server.settings import Settings
@@ -28,8 +29,23 @@ async def shop(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFact
     CODE_CACHE.mkdir(parents=True, exist_ok=True)
     (data / "code").symlink_to(CODE_CACHE)
     settings = Settings(data_directory=data, database_url=SecretStr(url_of(postgres.url, "code_first")))
-    async with running(settings, Metrics()) as services:
-        for name in ("shop", "counter"):
-            wasm = await asyncio.to_thread(typescript.build, name)
-            await services.components.create(DEFAULT_ENVIRONMENT_ID, name, wasm, DEFAULT_ACCOUNT_ID)
-        yield CalledSite(services, await services.directory.types(DEFAULT_ENVIRONMENT_ID))
+    ready: asyncio.Future[ApiServices] = asyncio.get_running_loop().create_future()
+    done = asyncio.Event()
+
+    async def serve() -> None:
+        # A server begins and ends in one task, which those that set a fixture up and take it down are not.
+        async with running(settings, Metrics()) as services:
+            ready.set_result(services)
+            await done.wait()
+
+    serving = asyncio.create_task(serve())
+    await asyncio.wait({serving, ready}, return_when=asyncio.FIRST_COMPLETED)
+    if serving.done():
+        await serving
+    services = ready.result()
+    for name in ("shop", "counter"):
+        wasm = await asyncio.to_thread(typescript.build, name)
+        await services.components.create(DEFAULT_ENVIRONMENT_ID, name, wasm, DEFAULT_ACCOUNT_ID)
+    yield CalledSite(services, await services.directory.types(DEFAULT_ENVIRONMENT_ID))
+    done.set()
+    await serving
