@@ -157,21 +157,17 @@ class Worker:
             return await recorded_result(self._runtime.store, self.number, known) if wait else None
         refuse_if_ended(self.status)
         if key in self._queued or key in (self._executing, self.status.current_idempotency_key):
-            self._ensure_task()
-            if wait:
-                return await self._result(key)
-            if key in self._queued and not self.status.is_pending(key):
+            if not wait and key in self._queued and not self.status.is_pending(key):
                 # Its first caller only waits in memory; this one is promised that it will run.
                 self.oplog.append(PendingInvocation(timestamp=self._now(), invocation=invocation))
-            await self._commit_for_caller()
-            return None
-        if len(self._queue) >= self._runtime.settings.max_pending_invocations:
-            raise TooManyPending(f"Worker {self.id} has {len(self._queue)} pending invocations; try again later")
-        invocation = with_trace(invocation, self._runtime.ids, self._now())
-        if not wait or self._task is not None or self._queue or self.status.current_idempotency_key is not None:
-            self.oplog.append(PendingInvocation(timestamp=self._now(), invocation=invocation))
-        self._queue.append(invocation)
-        self._queued.add(key)
+        else:
+            if len(self._queue) >= self._runtime.settings.max_pending_invocations:
+                raise TooManyPending(f"Worker {self.id} has {len(self._queue)} pending invocations; try again later")
+            invocation = with_trace(invocation, self._runtime.ids, self._now())
+            if not wait or self._task is not None or self._queue or self.status.current_idempotency_key is not None:
+                self.oplog.append(PendingInvocation(timestamp=self._now(), invocation=invocation))
+            self._queue.append(invocation)
+            self._queued.add(key)
         self._ensure_task()
         if wait:
             return await self._result(key)
@@ -363,6 +359,7 @@ class Worker:
         await self.oplog.commit()
         self.component = await self._updates.component_to_load(self.component)
         snapshot = self._snapshots.begin()
+        self._executing = self.status.current_idempotency_key
         try:
             self._incarnation = await load(
                 self.created, self.component, self.oplog, self._runtime, self._services, snapshot, self._caught_up
@@ -375,6 +372,8 @@ class Worker:
                 raise
             self._drop_instance()
             return False
+        finally:
+            self._executing = None
         return True
 
     def _caught_up(self, history: History, position: int) -> None:
@@ -511,12 +510,13 @@ class Worker:
         while task.cancelling():
             task.uncancel()
         self._stop = None
+        # One that has just ended is in no list until its last entry is read: who asks for it now has to wait.
+        self._results_known = False
         was_running = self.status.status in INTERRUPTIBLE
         self._heeded = kind
         self._drop_instance()
         await self.oplog.settle()
         if kind is StopKind.RESTART:
-            self._results_known = False
             self._command_done()
             return True
         if kind is StopKind.LOST:

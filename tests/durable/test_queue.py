@@ -1,6 +1,8 @@
 """The invocation queue: one at a time, in order, once per idempotency key, over crashes and interrupts."""
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,9 @@ from golem_server.model.errors import (
     TooManyPending,
     WorkerInterrupted,
 )
+from golem_server.model.ids import WorkerId
 from golem_server.model.oplog import InvocationStarted, PendingInvocation
+from golem_server.model.types import Value
 from golem_server.model.workers import WorkerCreation, WorkerStatus
 from tests.durable.conftest import OpenScripted
 from tests.durable.script_guest import RUN, Revision
@@ -255,3 +259,52 @@ async def test_an_invocation_that_was_stopped_before_it_began_is_not_forgotten(s
         async with asyncio.timeout(10):
             await call
         assert scripted.outside.effects[turns] == 1
+
+
+async def test_an_invocation_that_goes_on_after_a_crash_is_not_queued_again_as_it_ends(either: Scripted) -> None:
+    either.begin(("effect", 1), ("gate", 1), key="k")
+    await either.outside.until("gate 1")
+    await either.world.crash()
+    await either.outside.until("gate 1", 2)
+    either.outside.open(1)
+    await until_done([either.begin(key="k")], lambda: either.begin(key="k"))
+    assert either.outside.effects == {1: 1}
+    assert (await either.kinds()).count("PendingInvocation") == 0
+    await either.check_record()
+
+
+@pytest.mark.parametrize("stop", ["update", "interrupt"])
+async def test_an_invocation_that_is_stopped_as_it_ends_is_not_queued_again(scripted: Scripted, stop: str) -> None:
+    target = await scripted.revise(Revision())
+    executor = scripted.world.executor
+    for turns in range(12):
+        worker = scripted.other(f"w-{turns}")
+        await executor.create(worker, WorkerCreation(revision=0))
+        await scripted.run(worker=worker)
+
+        def again(worker: WorkerId = worker, turns: int = turns) -> asyncio.Task[Value]:
+            return scripted.begin(("effect", turns), key="k", worker=worker)
+
+        call = again()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        if stop == "update":
+            stopping = asyncio.create_task(executor.operations.update(worker, target, automatic=True))
+        else:
+            stopping = asyncio.create_task(executor.interrupt(worker, recover_immediately=False))
+        await until_done([stopping, call], again)
+        await again()
+        assert scripted.outside.effects[turns] == 1
+        starts = [entry for entry in await scripted.entries(worker) if isinstance(entry, InvocationStarted)]
+        assert len(starts) == 2
+        assert (await scripted.record(worker)).pending == []
+        await scripted.check_record(worker)
+
+
+async def until_done(tasks: list[asyncio.Task[Any]], again: Callable[[], asyncio.Task[Any]]) -> None:
+    """Ask again in each turn of the loop until the tasks have ended, and wait for all, however they end."""
+    callers = list(tasks)
+    while not all(task.done() for task in tasks):
+        callers.append(again())
+        await asyncio.sleep(0)
+    await asyncio.gather(*callers, return_exceptions=True)
