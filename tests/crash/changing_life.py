@@ -54,6 +54,7 @@ class Life:
     moments: random.Random
     points: list[Point] = field(default_factory=list[Point])
     done: list[str] = field(default_factory=list[str])
+    deck: list[Callable[[], Awaitable[None]]] = field(default_factory=list[Callable[[], Awaitable[None]]])
     copies: list[Life] = field(default_factory=list["Life"])
 
     @property
@@ -72,9 +73,12 @@ class Life:
         await self.step()
 
     async def go_on(self) -> None:
-        """One operation more."""
-        changes = [self.update, self.update, self.update_while_it_steps, self.revert, self.fork, self.interrupt]
-        operation = self.moments.choice([self.step, self.step, *changes])
+        """One operation more: in the order of a shuffled deck, so that none is left out for long."""
+        if not self.deck:
+            changes = [self.update, self.update, self.update_while_it_steps, self.revert, self.fork, self.interrupt]
+            self.deck = [self.step, self.step, *changes]
+            self.moments.shuffle(self.deck)
+        operation = self.deck.pop()
         await operation()
         self.done.append(operation.__name__)
 
@@ -97,10 +101,9 @@ class Life:
 
     async def revert(self) -> None:
         """Back to an earlier point."""
-        number = self.moments.randrange(len(self.points))
-        target = self.points[max(number, 1)]
-        if target.state == self.now.state:
-            return
+        if all(point.state == self.now.state for point in self.points[1:]):
+            await self.step()
+        target = self.moments.choice([point for point in self.points[1:] if point.state != self.now.state])
 
         async def is_done() -> bool:
             state = await self._ask_state()
@@ -114,9 +117,8 @@ class Life:
     async def fork(self) -> None:
         """A copy of what it was like at some point, which then goes its own way."""
         number = self.moments.randrange(1, len(self.points))
-        copy = replace(
-            self, name=f"{self.name}-{next(self.numbers)}", points=self.points[: number + 1], done=[], copies=[]
-        )
+        points = self.points[: number + 1]
+        copy = replace(self, name=f"{self.name}-{next(self.numbers)}", points=points, done=[], deck=[], copies=[])
         target = {"componentId": self.kind.component, "workerName": copy.name}
 
         async def is_done() -> bool:
