@@ -488,6 +488,16 @@ login_sessions = Table(
     Index("login_sessions_expires_at_idx", "expires_at"),
 )
 
+authorization_codes = Table(
+    "authorization_codes",
+    metadata,
+    Column("code_hash", LargeBinary, primary_key=True),
+    Column("scheme", Uuid, ForeignKey("security_schemes.id", ondelete="CASCADE"), nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("authorization_codes_expires_at_idx", "expires_at"),
+)
+
 EXTERNAL_COLUMNS = (
     ("workers", "record"),
     ("oplog", "data"),

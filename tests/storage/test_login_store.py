@@ -14,7 +14,7 @@ from golem_server.gateway.openid.provider import Providers
 from golem_server.gateway.openid.provider_client import ProviderClient
 from golem_server.host.http_client import PolicyResolver
 from golem_server.host.network_policy import NetworkPolicy
-from golem_server.model.logins import LoginSession
+from golem_server.model.logins import AuthorizationCode, LoginSession
 from golem_server.storage.database import Database
 from golem_server.storage.login_store import PostgresLoginStore
 from golem_server.storage.registry_store import PostgresRegistryStore
@@ -73,16 +73,32 @@ async def test_a_state_leads_to_one_session(store: WatchedStore) -> None:
     assert await store.add_session(session("five"))
 
 
+async def test_a_code_is_taken_once_until_it_expires(store: WatchedStore) -> None:
+    """Also an expired one is gone when somebody has shown it."""
+    code = AuthorizationCode(b"one", SCHEME.id, b"content", NOW)
+    assert await store.add_code(code)
+    assert await store.take_code(b"two", NOW) is None
+    assert await store.take_code(b"one", NOW) == code
+    assert await store.take_code(b"one", NOW) is None
+    assert await store.add_code(code)
+    assert await store.take_code(b"one", NOW + 1) is None
+    assert await store.take_code(b"one", NOW) is None
+    assert not await store.add_code(replace(code, scheme=ENVIRONMENT.id))
+
+
 async def test_what_has_expired_is_forgotten_by_itself(store: WatchedStore, database: Database) -> None:
     """Also where nobody logs in any more."""
     clock, policy = SystemClock(), NetworkPolicy()
     now = clock.now_ns() // 1_000_000
     assert await store.add_session(session("old", now - 1))
     assert await store.add_session(session("new", now + 60_000))
+    assert await store.add_code(AuthorizationCode(b"old", SCHEME.id, b"content", now - 1))
+    assert await store.add_code(AuthorizationCode(b"new", SCHEME.id, b"content", now + 60_000))
     providers = Providers(ProviderClient(policy, PolicyResolver(policy)), clock)
     purging = asyncio.create_task(Logins(store, providers, Attempts(bytes(32)), clock).purge())
     await store.purged.wait()
     purging.cancel()
     async with database.connection() as connection:
         assert await connection.fetchval("SELECT count(*) FROM login_sessions") == 1
+        assert await connection.fetchval("SELECT count(*) FROM authorization_codes") == 1
     assert await store.find_session("new", now) is not None
