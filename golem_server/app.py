@@ -340,6 +340,7 @@ async def running(
             components,
             accounts,
             RouteChecker(),
+            lambda environment_id: schemes.list(environment_id),
             clock,
             lambda: sites.forget(),
         )

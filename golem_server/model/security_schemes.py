@@ -15,6 +15,9 @@ PROVIDER_ISSUERS = {
 }
 """The issuers of the providers that have a name of their own."""
 
+MCP_CALLBACK_PATH = "/mcp/oauth/callback"
+"""The path of a redirect URL with which people can log in at an MCP domain (reference: gateway, section 3.8)."""
+
 
 @dataclass(frozen=True, slots=True)
 class SecurityScheme:

@@ -7,7 +7,7 @@ An earlier deployment can be made current again, which leaves what is staged alo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from golem_server.clock import Clock
@@ -21,11 +21,13 @@ from golem_server.model.environment_deployments import (
 from golem_server.model.errors import Conflict, InvalidInput, NotFound
 from golem_server.model.http_api_deployments import HttpApiDeployment, McpDeployment
 from golem_server.model.ids import EnvironmentId
+from golem_server.model.security_schemes import SecurityScheme
 from golem_server.registry.accounts import Accounts
 from golem_server.registry.agent_directory import RegisteredAgentType
 from golem_server.registry.components import Components, RegisteredComponent
 from golem_server.registry.deployment_ports import DeployedDomain, DeploymentChecker, DeploymentStore, DomainStore
 from golem_server.registry.domains import Domains
+from golem_server.registry.mcp_checks import mcp_problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,11 @@ def hash_of(component: RegisteredComponent) -> str:
 
 
 class EnvironmentDeployments:
-    """The deployments of all environments. `changed` is called after another one has been made current."""
+    """The deployments of all environments.
+
+    `schemes` gives the security schemes of an environment; `changed` is called after another deployment has been made
+    current.
+    """
 
     def __init__(
         self,
@@ -72,6 +78,7 @@ class EnvironmentDeployments:
         components: Components,
         accounts: Accounts,
         checker: DeploymentChecker,
+        schemes: Callable[[EnvironmentId], Awaitable[Sequence[SecurityScheme]]],
         clock: Clock,
         changed: Callable[[], None],
     ) -> None:
@@ -81,6 +88,7 @@ class EnvironmentDeployments:
         self._components = components
         self._accounts = accounts
         self._checker = checker
+        self._schemes = schemes
         self._clock = clock
         self._changed = changed
 
@@ -116,7 +124,7 @@ class EnvironmentDeployments:
                 f"Deployment hash mismatch: what is staged has {hash_}, the request expected {expected_hash[:100]}",
                 code="DEPLOYMENT_HASH_MISMATCH",
             )
-        self._check(staged)
+        self._check(staged, await self._schemes(environment_id))
         if current is not None and current.deployment.hash == hash_:
             raise Conflict("Nothing has changed since the last deployment", code="DEPLOYMENT_NOOP")
         contents = DeploymentContents(
@@ -192,15 +200,10 @@ class EnvironmentDeployments:
         http_api = next((each for each in contents.http_apis if type_name in each.agents), None)
         return None if http_api is None else DeployedDomain(http_api, None, contents.agents)
 
-    def _check(self, staged: Staged) -> None:
+    def _check(self, staged: Staged, schemes: Sequence[SecurityScheme]) -> None:
         agents = staged.agents
         problems = [f"HTTP_API_ROUTES: {each}" for each in self._checker.problems(staged.http_apis, agents)]
-        problems += [
-            f"MCP_ENDPOINT: domain {each.domain}: agent type {name} is not part of the deployment"
-            for each in staged.mcp_endpoints
-            for name in each.agents
-            if name not in agents
-        ]
+        problems += [f"MCP_ENDPOINT: {each}" for each in mcp_problems(staged.mcp_endpoints, agents, schemes)]
         if problems:
             raise InvalidInput("; ".join(problems), code="DEPLOYMENT_VALIDATION_FAILED", details=problems)
 
