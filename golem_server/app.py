@@ -42,6 +42,9 @@ from golem_server.gateway.mcp.calls import McpCalls
 from golem_server.gateway.mcp.deployments import RegisteredMcps
 from golem_server.gateway.mcp.domains import McpDomains
 from golem_server.gateway.mcp.endpoint import McpEndpoint
+from golem_server.gateway.mcp.oauth.authorization import Authorization
+from golem_server.gateway.mcp.oauth.seals import KEY_NAME as AUTHORIZATION_KEY
+from golem_server.gateway.mcp.oauth.seals import Seals
 from golem_server.gateway.mcp.protocol import McpProtocol
 from golem_server.gateway.openid.agent_login import AgentLogins
 from golem_server.gateway.openid.attempts import KEY_NAME as LOGIN_KEY
@@ -376,7 +379,8 @@ async def running(
             PostgresSecuritySchemeStore(database), accounts, providers.discover, lambda: sites.forget()
         )
         attempts = Attempts(await PostgresSecretStore(database).secret(LOGIN_KEY))
-        logins = Logins(PostgresLoginStore(database), providers, attempts, clock)
+        login_store = PostgresLoginStore(database)
+        logins = Logins(login_store, providers, attempts, clock)
         purging = asyncio.create_task(logins.purge())
         stack.callback(purging.cancel)
         compiler = DefinitionCompiler(executor, components, schemes)
@@ -391,11 +395,13 @@ async def running(
         stack.callback(watching.cancel)
         generation = PostgresGatewayGeneration(database)
         max_body = settings.limits.request.deployed_api_body
+        seals = Seals(await PostgresSecretStore(database).secret(AUTHORIZATION_KEY))
         mcp = McpEndpoint(
             McpDomains(RegisteredMcps(deployments), generation, clock),
             McpProtocol(McpCalls(executor), metrics.error),
             max_body,
             ProviderTokens(schemes, providers, clock),
+            Authorization(schemes, logins, login_store, seals, clock),
         )
         await stack.enter_async_context(mcp.running())
         if door is not None:

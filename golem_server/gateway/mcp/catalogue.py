@@ -65,10 +65,13 @@ class PromptOffer:
 class Catalogue:
     """All that is offered, by name; resources by the beginning of their URI and the number of segments behind it.
 
-    `schemes` are the security schemes that callers must satisfy: none, or the one that the agents share.
+    `agents` are the names of the agent types, `schemes` the security schemes that callers must satisfy: none, or the
+    one that the agents share.
     """
 
+    domain: str
     environment_id: EnvironmentId | None
+    agents: tuple[str, ...]
     schemes: frozenset[str]
     tools: Mapping[str, ToolOffer]
     resources: Mapping[tuple[str, int], ResourceOffer]
@@ -85,7 +88,7 @@ class Catalogue:
         return None if offer is None else (offer, path[1:])
 
 
-EMPTY = Catalogue(None, frozenset(), {}, {}, {})
+EMPTY = Catalogue("", None, (), frozenset(), {}, {}, {})
 """Nothing, which is what a client finds at a domain without a deployment."""
 
 
@@ -109,7 +112,9 @@ def catalogue_of(mcp: DeployedMcp) -> Catalogue:
                 offer = _resource(name, agent, method, read_segments)
                 resources[_uri(agent, method), len(agent.type.constructor_schema.elements)] = offer
     schemes = frozenset(scheme for scheme in mcp.deployment.agents.values() if scheme is not None)
-    return Catalogue(mcp.deployment.environment_id, schemes, tools, resources, prompts)
+    offered = tuple(name for name in sorted(mcp.deployment.agents) if name in mcp.agents)
+    deployment = mcp.deployment
+    return Catalogue(deployment.domain, deployment.environment_id, offered, schemes, tools, resources, prompts)
 
 
 def _uri(agent: DeployedAgent, method: AgentMethod) -> str:

@@ -2,7 +2,7 @@
 
 The host decides what is offered, as for deployed HTTP APIs. A domain without a deployment offers nothing, and says so
 to those who initialize; a domain whose agents have a security scheme is closed to callers without a token of its
-provider (reference: gateway, section 3.8).
+provider, and tells them how to get one (oauth/; reference: gateway, section 3.8).
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from contextlib import asynccontextmanager
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.middleware.cors import CORSMiddleware
 
-from golem_server.asgi import Receive, Scope, Send
+from golem_server.asgi import ClientLeft, Receive, Scope, Send
 from golem_server.gateway.mcp.authentication import BearerTokens
 from golem_server.gateway.mcp.catalogue import Catalogue
 from golem_server.gateway.mcp.domains import McpDomains
+from golem_server.gateway.mcp.oauth.authorization import MAX_BODY, PAGES, Authorization
 from golem_server.gateway.mcp.protocol import CATALOGUE, McpProtocol
 from golem_server.gateway.requests import GatewayRequest
 from golem_server.gateway.responses import GatewayResponse, json_response, send_response
@@ -38,15 +39,21 @@ _REQUEST_HEADERS = (
 
 
 class McpEndpoint:
-    """Answers at the port of MCP while `running`. `tokens` is None where security schemes cannot be served."""
+    """Answers at the port of MCP while `running`. `max_body` bounds the bodies of MCP's own requests."""
 
     def __init__(
-        self, domains: McpDomains, protocol: McpProtocol, max_body: int, tokens: BearerTokens | None = None
+        self,
+        domains: McpDomains,
+        protocol: McpProtocol,
+        max_body: int,
+        tokens: BearerTokens,
+        authorization: Authorization,
     ) -> None:
         # Each session is a line for it at info, with its id.
         logging.getLogger("mcp").setLevel(logging.WARNING)
         self._domains = domains
         self._tokens = tokens
+        self._authorization = authorization
         self._max_body = max_body
         self._sessions = StreamableHTTPSessionManager(protocol.server(), max_request_body_size=max_body)
         self._with_cors = CORSMiddleware(
@@ -54,7 +61,7 @@ class McpEndpoint:
             allow_origins=["*"],
             allow_methods=_METHODS,
             allow_headers=_REQUEST_HEADERS,
-            expose_headers=["Mcp-Session-Id"],
+            expose_headers=["Mcp-Session-Id", "WWW-Authenticate"],
         )
 
     @asynccontextmanager
@@ -68,29 +75,35 @@ class McpEndpoint:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": "MCP has no websockets"})
         elif scope["type"] == "http":
-            await self._with_cors(scope, receive, send)
+            path = GatewayRequest.of(scope, receive, 0).path.rstrip("/")
+            await (self._answer if path in PAGES else self._with_cors)(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = GatewayRequest.of(scope, receive, self._max_body)
-        refusal = await self._admit(request, scope)
-        if refusal is not None:
-            await send_response(refusal, request.method, send)
-        else:
-            await self._sessions.handle_request(scope, receive, send)
-
-    async def _admit(self, request: GatewayRequest, scope: Scope) -> GatewayResponse | None:
-        """Put the catalogue of the request's domain into its scope, or say why the request is refused."""
-        if request.path.rstrip("/") != PATH:
-            return json_response(404, {"error": f"There is nothing at this path: MCP is at {PATH}"})
         try:
-            catalogue = await self._domains.find(request.forwarded_host, request.host)
-            refusal = await self._authenticate(request, catalogue)
+            response = await self._response(request, scope)
         except Unavailable as error:
             response = json_response(503, {"error": error.message})
             response.headers.append(("retry-after", "1"))
-            return response
+        except ClientLeft:
+            return
+        if response is not None:
+            await send_response(response, request.method, send)
+        else:
+            await self._sessions.handle_request(scope, receive, send)
+
+    async def _response(self, request: GatewayRequest, scope: Scope) -> GatewayResponse | None:
+        """The response to all but admitted requests of MCP, whose scope gets the catalogue of its domain."""
+        path = request.path.rstrip("/")
+        belongs_to_login = self._authorization.answers(path)
+        if path != PATH and not belongs_to_login:
+            return json_response(404, {"error": f"There is nothing at this path: MCP is at {PATH}"})
+        catalogue = await self._domains.find(request.forwarded_host, request.host)
+        if belongs_to_login:
+            request.max_body = MAX_BODY
+            return await self._authorization.answer(path, request, catalogue)
         scope[CATALOGUE] = catalogue
-        return refusal
+        return await self._authenticate(request, catalogue)
 
     async def _authenticate(self, request: GatewayRequest, catalogue: Catalogue) -> GatewayResponse | None:
         """Why the caller is not let in."""
@@ -99,12 +112,10 @@ class McpEndpoint:
             return None
         if len(catalogue.schemes) > 1:
             return json_response(500, {"error": "The agents of this domain have different security schemes"})
-        if self._tokens is None:
-            return json_response(501, {"error": "This server cannot serve agents with a security scheme over MCP"})
         kind, _, token = (request.header("authorization") or "").partition(" ")
         (scheme,) = catalogue.schemes
         if kind.lower() == "bearer" and await self._tokens.accepts(environment_id, scheme, token.strip()):
             return None
         response = json_response(401, {"error": "Send a token of the API's provider as Authorization: Bearer"})
-        response.headers.append(("www-authenticate", 'Bearer realm="mcp"'))
+        response.headers.append(("www-authenticate", await self._authorization.challenge(request, catalogue)))
         return response

@@ -71,6 +71,14 @@ class Finished:
     forget: tuple[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A login that a browser has begun: where it leads, and the header with which the browser forgets it."""
+
+    target: str
+    forget: tuple[str, str]
+
+
 class Logins:
     """Logins at all schemes."""
 
@@ -154,6 +162,14 @@ class Logins:
             attempt.target,
             self._attempts.forget(attempt, scheme),
         )
+
+    def begun(self, request: GatewayRequest, scheme: SecurityScheme) -> Begun | None:
+        """The login from which a browser comes back to a scheme, however it went; None if it has begun none."""
+        state = dict(parse_qsl(request.query, keep_blank_values=True)).get("state")
+        attempt = None if not state else self._attempts.find(state, scheme, cookies_of(request), self.now)
+        if attempt is None or attempt.scheme != scheme.id:
+            return None
+        return Begun(attempt.target, self._attempts.forget(attempt, scheme))
 
     async def session(self, session_id: str, scheme: SecurityScheme) -> LoginSession | None:
         """The session of a cookie, if it is one of this scheme."""

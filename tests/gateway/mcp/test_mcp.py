@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
 import json
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
@@ -15,27 +14,14 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.types import TextContent, TextResourceContents
 from pydantic import SecretStr
 
-from golem_server.registry.accounts import DEFAULT_ENVIRONMENT_ID
 from golem_server.settings import Settings
 from golem_server.storage.embedded import EmbeddedPostgres
 from tests.api.server import Client, ServerThread
+from tests.gateway.mcp.endpoints import ENVIRONMENT, INITIALIZE, deploy, post
 from tests.gateway.openid.provider import CLIENT_ID, CLIENT_SECRET, LocalProvider
 from tests.guests import typescript
 from tests.guests.languages import CODE_CACHE
 from tests.postgres import execute, url_of
-
-ENVIRONMENT = f"/v1/envs/{DEFAULT_ENVIRONMENT_ID}"
-INITIALIZE: dict[str, Any] = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "initialize",
-    "params": {
-        "protocolVersion": "2025-03-26",
-        "capabilities": {},
-        "clientInfo": {"name": "test", "version": "1"},
-    },
-}
-ACCEPT = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
 
 
 @pytest.fixture(scope="module")
@@ -53,15 +39,6 @@ def server(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory)
         agents: dict[str, Any] = {"CounterAgent": {}, "CatalogAgent": {}, "CourierAgent": {}}
         deploy(client, f"localhost:{thread.mcp_port}", agents)
         yield thread
-
-
-def deploy(client: Client, domain: str, agents: dict[str, Any]) -> None:
-    """Deploy agents at a domain, besides what is deployed."""
-    client.post(f"{ENVIRONMENT}/domain-registrations", {"domain": domain}).ok()
-    client.post(f"{ENVIRONMENT}/mcp-deployments", {"domain": domain, "agents": agents}).ok()
-    plan = client.get(f"{ENVIRONMENT}/plan").ok()
-    body = {"currentRevision": plan["currentRevision"], "expectedDeploymentHash": plan["deploymentHash"]}
-    client.post(f"{ENVIRONMENT}/deployments", body).ok()
 
 
 @asynccontextmanager
@@ -137,18 +114,6 @@ async def test_what_is_wrong_is_told(server: ServerThread) -> None:
                 await mcp.call_tool(name, arguments)
 
 
-def post(server: ServerThread, host: str, content: object, **headers: str) -> tuple[int, dict[str, str], bytes]:
-    """One request, as it is."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.mcp_port, timeout=30)
-    try:
-        sent = {**ACCEPT, "host": host, **headers}
-        connection.request("POST", "/mcp", json.dumps(content).encode(), sent)
-        response = connection.getresponse()
-        return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
-    finally:
-        connection.close()
-
-
 def test_a_domain_without_a_deployment_offers_nothing(server: ServerThread) -> None:
     """And says so to those who initialize."""
     status, headers, body = post(server, "nothing.example.com", INITIALIZE)
@@ -190,7 +155,8 @@ def test_a_scheme_demands_a_token(server: ServerThread) -> None:
         client.post(f"{ENVIRONMENT}/security-schemes", scheme).ok()
         deploy(client, "closed.example.com", {"CounterAgent": {"securityScheme": "mcp"}})
         status, headers, _ = post(server, "closed.example.com", INITIALIZE)
-        assert (status, headers["www-authenticate"]) == (401, 'Bearer realm="mcp"')
+        metadata = "http://closed.example.com/.well-known/oauth-protected-resource"
+        assert (status, headers["www-authenticate"]) == (401, f'Bearer realm="mcp", resource_metadata="{metadata}"')
         good = provider.token("n")
         assert post(server, "closed.example.com", INITIALIZE, authorization=f"Bearer {good}")[0] == 200
         provider.claims = {"aud": "somebody-else"}

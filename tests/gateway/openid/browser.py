@@ -1,10 +1,11 @@
-"""What a browser does in a login: follow redirections, keep cookies for each host."""
+"""What a browser does in a login: follow redirections, send forms, keep cookies for each host."""
 
 from __future__ import annotations
 
 import http.client
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 
 @dataclass
@@ -15,6 +16,7 @@ class Page:
     status: int
     body: bytes
     cookies_set: list[str] = field(default_factory=list[str])
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class CookieBrowser:
@@ -23,8 +25,18 @@ class CookieBrowser:
     def __init__(self) -> None:
         self.cookies: dict[str, dict[str, str]] = {}
 
-    def get(self, url: str, *, follow: bool = True, mode: str = "navigate") -> Page:
-        """A page, after following where it leads; `mode` as in Sec-Fetch-Mode."""
+    def get(self, url: str, *, follow: bool = True, mode: str = "navigate", until: str | None = None) -> Page:
+        """A page, after following where it leads; `mode` as in Sec-Fetch-Mode.
+
+        With `until` nothing is asked for that begins so: it is where the browser ends up.
+        """
+        return self._ask("GET", url, "", follow, mode, until)
+
+    def post(self, url: str, form: Mapping[str, str], *, follow: bool = True, until: str | None = None) -> Page:
+        """What a form leads to."""
+        return self._ask("POST", url, urlencode(form), follow, "navigate", until)
+
+    def _ask(self, method: str, url: str, form: str, follow: bool, mode: str, until: str | None) -> Page:
         for _ in range(10):
             parts = urlsplit(url)
             jar = self.cookies.setdefault(parts.netloc, {})
@@ -33,7 +45,9 @@ class CookieBrowser:
                 path = f"{parts.path}?{parts.query}" if parts.query else parts.path
                 cookie = "; ".join(f"{name}={value}" for name, value in jar.items())
                 headers = {"host": parts.netloc, "cookie": cookie, "sec-fetch-mode": mode}
-                connection.request("GET", path, headers=headers)
+                if method == "POST":
+                    headers["content-type"] = "application/x-www-form-urlencoded"
+                connection.request(method, path, form or None, headers)
                 response = connection.getresponse()
                 body = response.read()
             finally:
@@ -46,6 +60,9 @@ class CookieBrowser:
                     del jar[name]
             location = response.headers["location"]
             if response.status != 302 or not follow:
-                return Page(location or url, response.status, body, given)
+                return Page(location or url, response.status, body, given, dict(response.headers))
             url = location if "://" in location else f"{parts.scheme}://{parts.netloc}{location}"
+            if until is not None and url.startswith(until):
+                return Page(url, response.status, body, given, dict(response.headers))
+            method, form = "GET", ""
         raise AssertionError("it leads nowhere")
