@@ -8,9 +8,6 @@ from __future__ import annotations
 import base64
 import itertools
 import json
-import os
-import shutil
-import subprocess
 import time
 import urllib.request
 from contextlib import ExitStack
@@ -20,7 +17,8 @@ from typing import Any
 
 from websockets.sync.client import connect
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+from tests.chromium import chromium
+
 SECONDS = 20
 
 _KEYS = {"Enter": ("\r", 13), "Tab": ("", 9), "Escape": ("", 27), "ArrowDown": ("", 40), "ArrowRight": ("", 39)}
@@ -36,21 +34,11 @@ class Browser:
         self.errors: list[str] = []
 
     def __enter__(self) -> Browser:
-        assert CHROMIUM is not None
         width, height = self._size
-        options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0", "--no-first-run"]
-        options += [f"--user-data-dir={self._folder}", f"--window-size={width},{height}", "--force-color-profile=srgb"]
+        options = ["--remote-debugging-port=0", "--no-first-run", "--force-color-profile=srgb"]
+        options += [f"--window-size={width},{height}", "about:blank"]
         with ExitStack() as stack:
-            self._process = stack.enter_context(
-                subprocess.Popen(
-                    [CHROMIUM, *options, "about:blank"],
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                    env={**os.environ, "HOME": str(self._folder)},
-                )
-            )
-            stack.callback(self._process.kill)
+            self._process = stack.enter_context(chromium(self._folder, *options))
             self._connection = stack.enter_context(connect(self._page(), max_size=None, open_timeout=SECONDS))
             for domain in ("Page", "Runtime", "Log"):
                 self._send(f"{domain}.enable")

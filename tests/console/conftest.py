@@ -13,7 +13,8 @@ from golem_server.registry.tokens import LOCAL_TOKEN
 from golem_server.settings import Settings
 from golem_server.storage.embedded import EmbeddedPostgres
 from tests.api.server import Client, ServerThread
-from tests.console.browser import CHROMIUM, Browser
+from tests.chromium import CHROMIUM
+from tests.console.browser import Browser
 from tests.guests import typescript
 from tests.guests.languages import CODE_CACHE
 from tests.postgres import execute, url_of

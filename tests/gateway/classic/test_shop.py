@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import http.server
-import os
-import shutil
-import subprocess
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -16,9 +13,9 @@ import yaml
 
 from examples.build import EXAMPLES, build_cart
 from tests.api.server import Client, ServerThread
+from tests.chromium import CHROMIUM, chromium
 from tests.gateway.classic.conftest import Api
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 _PAGE = """<!doctype html><meta charset="utf-8"><pre id="seen"></pre><script>
 async function shop() {
   const cart = "http://localhost:%d/carts/page";
@@ -84,23 +81,10 @@ def other_origin(page: str) -> Generator[str]:
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian: apt-get install chromium)")
 def test_a_page_of_another_origin_shops(shop: Api, tmp_path: Path) -> None:
     """The browser asks first, and lets the page read what the API allows; what no preflight allows it refuses."""
-    assert CHROMIUM is not None
-    with other_origin(_PAGE % shop.deployed.port) as url:
-        done = subprocess.run(
-            [
-                CHROMIUM,
-                "--headless=new",
-                "--no-sandbox",
-                "--disable-gpu",
-                f"--user-data-dir={tmp_path}",
-                "--virtual-time-budget=20000",
-                "--dump-dom",
-                url,
-            ],
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            env={**os.environ, "HOME": str(tmp_path)},
-        )
-    assert "saw: 201 1 book forbidden" in done.stdout, done.stdout
+    with (
+        other_origin(_PAGE % shop.deployed.port) as url,
+        chromium(tmp_path, "--virtual-time-budget=20000", "--dump-dom", url) as browser,
+    ):
+        seen, _ = browser.communicate(timeout=60)
+    assert browser.returncode == 0
+    assert "saw: 201 1 book forbidden" in seen, seen
