@@ -27,7 +27,7 @@ from golem_server.model.oplog import (
     decode_entry,
 )
 from golem_server.model.status import StatusRecord, decode_status
-from golem_server.model.workers import WorkerStatus
+from golem_server.model.workers import StoredEntry, WorkerStatus
 
 HISTORY_EVENTS = 128
 """Events of the past that a new watcher is told."""
@@ -35,11 +35,15 @@ HISTORY_EVENTS = 128
 HISTORY_ENTRIES = 4096
 """Entries at the oplog's end in which they are looked for."""
 
+BEGINNING_READS = 8
+"""How many times as many, before those, are looked through for the beginning of an invocation that ends in them."""
+
 BACKLOG_EVENTS = 1024
 BACKLOG_BYTES = 16 << 20
 """Events, and bytes of their entries, that may wait for a watcher; one that falls further behind misses some."""
 
 _KINDS = frozenset(kind.kind for kind in (Log, InvocationStarted, InvocationFinished, Error, Exited))
+_ENDS = frozenset(kind.kind for kind in (InvocationFinished, Error, Exited))
 
 
 class WorkerEvent:
@@ -268,8 +272,34 @@ class WorkerEvents:
     async def _past(self, reader: _Reader, number: WorkerNumber, last_index: int) -> deque[WorkerEvent]:
         events: deque[WorkerEvent] = deque(maxlen=HISTORY_EVENTS)
         first = max(1, last_index - HISTORY_ENTRIES + 1)
-        for stored in await self._store.read(number, first, last_index - first + 1):
+        entries = await self._store.read(number, first, last_index - first + 1)
+        if reader.running is None and _begins_within_an_invocation(entries):
+            reader.running = await self._begun_before(number, first)
+        for stored in entries:
             event = reader.event(stored.index, stored.kind, stored.data)
             if event is not None:
                 events.append(event)
         return events
+
+    async def _begun_before(self, number: WorkerNumber, end: int) -> Invocation | None:
+        """The last invocation that began before an index, None if that is too far back."""
+        for _ in range(BEGINNING_READS):
+            first = max(1, end - HISTORY_ENTRIES)
+            for stored in reversed(await self._store.read(number, first, end - first)):
+                if stored.kind == InvocationStarted.kind:
+                    entry = decode_entry(stored.kind, stored.data)
+                    return entry.invocation if isinstance(entry, InvocationStarted) else None
+            if first == 1:
+                break
+            end = first
+        return None
+
+
+def _begins_within_an_invocation(entries: Sequence[StoredEntry]) -> bool:
+    """Whether an end comes before any beginning."""
+    for stored in entries:
+        if stored.kind == InvocationStarted.kind:
+            return False
+        if stored.kind in _ENDS:
+            return True
+    return False

@@ -107,6 +107,13 @@ def test_the_past_is_bounded(client: Client, worker: str) -> None:
     assert told == [said("Info")] * (events.HISTORY_EVENTS - 1) + [ends("say", "a")]
 
 
+def test_an_end_has_the_key_of_its_beginning_however_far_back_that_is(client: Client, worker: str) -> None:
+    call(client, worker, "say", INFO, 2 * events.HISTORY_ENTRIES, key="a").ok()
+    with watching(client, worker) as connection:
+        told = received(connection, events.HISTORY_EVENTS)
+    assert told[-1] == ends("say", "a")
+
+
 def test_a_failure_ends_its_invocation(client: Client, worker: str) -> None:
     with watching(client, worker) as connection:
         call(client, worker, "fail", key="a").refused(500)
