@@ -33,8 +33,8 @@ SIZE = PIECES * PIECE
 MAY_HOLD = 6 << 20
 """Bytes by which memory may grow: more than the buffers, and less than one stream."""
 
-MAY_TAKE = 0.05
-"""Seconds of processor time for one turn of the loop, even on a slow machine. A piece takes 1 to 3 milliseconds."""
+MAY_TAKE = 0.25
+"""The share of the processor time of a whole stream that one turn of the loop may take, which is many pieces'."""
 
 
 @pytest.fixture

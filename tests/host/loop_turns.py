@@ -8,14 +8,20 @@ from types import TracebackType
 
 
 class LoopTurns:
-    """Counts the loop's turns within its block, and notes the longest in seconds of processor time.
+    """Counts the loop's turns within its block; `longest` is the longest one's share of the processor time of all.
 
-    Time in which another process had the processor does not count, so that a busy machine changes nothing.
+    A slow or busy machine takes longer for all of them, and changes nothing in the shares.
     """
 
     def __init__(self) -> None:
         self.count = 0
-        self.longest = 0.0
+        self._longest = 0.0
+        self._all = 0.0
+
+    @property
+    def longest(self) -> float:
+        """Between 0 and 1."""
+        return self._longest / self._all
 
     async def __aenter__(self) -> LoopTurns:
         self._task = asyncio.create_task(self._watch())
@@ -32,4 +38,6 @@ class LoopTurns:
             began = time.thread_time()
             await asyncio.sleep(0)
             self.count += 1
-            self.longest = max(self.longest, time.thread_time() - began)
+            took = time.thread_time() - began
+            self._all += took
+            self._longest = max(self._longest, took)

@@ -342,7 +342,7 @@ async def test_many_host_calls_leave_the_loop_free(guests: Guests) -> None:
     instance = await guests.start(BUSY, HostFunctions(add=add))
     async with LoopTurns() as turns:
         assert await instance.call(None, "sum", [50_000]) == sum(range(50_000)) & 0xFFFFFFFF
-    assert turns.longest < 0.05
+    assert turns.longest < 0.25
 
 
 async def test_cancelling_a_suspended_call_unwinds_guest_and_host(guests: Guests) -> None:
