@@ -40,12 +40,10 @@ from golem_server.gateway.endpoint import Gateway
 from golem_server.gateway.front_door import FrontDoor
 from golem_server.gateway.mcp.calls import McpCalls
 from golem_server.gateway.mcp.deployments import RegisteredMcps
-from golem_server.gateway.mcp.domains import McpDomains
-from golem_server.gateway.mcp.endpoint import McpEndpoint
+from golem_server.gateway.mcp.late_endpoint import LateMcpEndpoint, McpServices
 from golem_server.gateway.mcp.oauth.authorization import Authorization
 from golem_server.gateway.mcp.oauth.seals import KEY_NAME as AUTHORIZATION_KEY
 from golem_server.gateway.mcp.oauth.seals import Seals
-from golem_server.gateway.mcp.protocol import McpProtocol
 from golem_server.gateway.openid.agent_login import AgentLogins
 from golem_server.gateway.openid.attempts import KEY_NAME as LOGIN_KEY
 from golem_server.gateway.openid.attempts import Attempts
@@ -141,7 +139,7 @@ class TokenInfo:
 async def serve(settings: Settings) -> None:
     """Run the server until a stop signal. Raises AddressInUse, StartupFailed or Unavailable."""
     server = bind(settings, Metrics())
-    await serve_application(server.edge, settings, *server.listeners)
+    await serve_application(server.edge, settings, *server.listeners, stopping=server.stopping)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +150,8 @@ class Server:
     edge: RequestEdge
     listeners: tuple[socket.socket, socket.socket, socket.socket]
     """Of the API, of deployed APIs, and of the MCP endpoint."""
+    stopping: Callable[[], None]
+    """To be called when a stop begins, before requests in progress are waited for."""
 
 
 def bind(
@@ -167,7 +167,7 @@ def bind(
     door = FrontDoor(api, settings.host)
     door.at_port(deployed.getsockname()[1], door.deployed)
     door.at_port(mcp.getsockname()[1], door.over_mcp)
-    return Server(api, RequestEdge(door, metrics), (listener, deployed, mcp))
+    return Server(api, RequestEdge(door, metrics), (listener, deployed, mcp), door.stopping)
 
 
 async def migrate(settings: Settings) -> None:
@@ -396,16 +396,22 @@ async def running(
         generation = PostgresGatewayGeneration(database)
         max_body = settings.limits.request.deployed_api_body
         seals = Seals(await PostgresSecretStore(database).secret(AUTHORIZATION_KEY))
-        mcp = McpEndpoint(
-            McpDomains(RegisteredMcps(deployments), generation, clock),
-            McpProtocol(McpCalls(executor), metrics.error),
-            max_body,
-            ProviderTokens(schemes, providers, clock),
-            Authorization(schemes, logins, login_store, seals, clock),
+        mcp = LateMcpEndpoint(
+            McpServices(
+                RegisteredMcps(deployments),
+                generation,
+                clock,
+                McpCalls(executor),
+                metrics.error,
+                max_body,
+                ProviderTokens(schemes, providers, clock),
+                Authorization(schemes, logins, login_store, seals, clock),
+            )
         )
         await stack.enter_async_context(mcp.running())
         if door is not None:
             door.mcp = mcp
+            door.at_stop.append(mcp.stopping)
             door.gateway = Gateway(sites, max_body, metrics.error)
         stack.enter_context(unhurried_collection())
         plugin_store = PostgresPluginStore(database)

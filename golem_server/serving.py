@@ -12,7 +12,7 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from time import perf_counter
 
 import uvicorn
@@ -135,9 +135,15 @@ def address_of(listener: socket.socket) -> str:
 
 
 async def serve_application(
-    application: AsgiApplication, settings: Settings, listener: socket.socket, *others: socket.socket
+    application: AsgiApplication,
+    settings: Settings,
+    listener: socket.socket,
+    *others: socket.socket,
+    stopping: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve on all sockets until a stop signal, and return when everything is shut down.
+
+    `stopping` is called when the stop begins: it ends requests that have no end of their own, which would hold it up.
 
     The application's lifespan is run around it: its startup before the first connection is accepted, its shutdown after
     the last request has ended. Raises StartupFailed if the startup fails; the reason is in the log.
@@ -160,7 +166,7 @@ async def serve_application(
     )
     # Its own lines (start, stop, address) say again what we say; its errors stay.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    server = _Server(config)
+    server = _Server(config, stopping)
     try:
         await server.serve(sockets=[listener, *others])
     except SystemExit as exit_request:
@@ -193,7 +199,11 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server with two changes: signals, and a line in the log when it is ready."""
+    """uvicorn's server with three changes: signals, `stopping`, and a line in the log when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, stopping: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._stopping = stopping
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -224,6 +234,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop accepting, wait for requests, run the application's shutdown."""
         _log.info("stopping")
+        self._stopping()
         await super().shutdown(sockets)
         if self.force_exit:
             # uvicorn leaves the application's shutdown out when it is hurried; ours must put its database away.

@@ -8,7 +8,7 @@ not take the API away from those who manage it.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from golem_server.asgi import AsgiApplication, Receive, Scope, Send
 from golem_server.gateway.endpoint import Gateway
@@ -19,7 +19,10 @@ _MAX_REMEMBERED = 1_000
 
 
 class FrontDoor:
-    """The application that all ports share. `gateway` and `mcp` are there while the server runs."""
+    """The application that all ports share. `gateway` and `mcp` are there while the server runs.
+
+    `at_stop` is called when a stop begins: requests that would go on until their client leaves must end by themselves.
+    """
 
     def __init__(self, api: AsgiApplication, own_host: str) -> None:
         self._api = api
@@ -28,10 +31,16 @@ class FrontDoor:
         self._ports: Mapping[int, AsgiApplication] = {}
         self.gateway: Gateway | None = None
         self.mcp: AsgiApplication | None = None
+        self.at_stop: list[Callable[[], None]] = []
 
     def at_port(self, port: int, application: AsgiApplication) -> None:
         """Let another application answer what comes to a port."""
         self._ports = {**self._ports, port: application}
+
+    def stopping(self) -> None:
+        """A stop begins."""
+        for end in self.at_stop:
+            end()
 
     async def deployed(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The application of the port of deployed APIs."""

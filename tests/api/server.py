@@ -37,8 +37,9 @@ _numbers = itertools.count(1)
 class _Server(uvicorn.Server):
     """Tells when it has started, or failed to."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, stopping: Callable[[], None]) -> None:
         super().__init__(config)
+        self._stopping = stopping
         self.ready = threading.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -48,6 +49,11 @@ class _Server(uvicorn.Server):
             await super().startup(sockets)
         finally:
             self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop as the server's own does."""
+        self._stopping()
+        await super().shutdown(sockets)
 
 
 class ServerThread:
@@ -66,7 +72,7 @@ class ServerThread:
         config = uvicorn.Config(
             bound.edge, http="httptools", loop="uvloop", lifespan="on", log_config=None, ws=SocketProtocol, **options
         )
-        self._server = _Server(config)
+        self._server = _Server(config, bound.stopping)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": list(self._listeners)})
 
     def __enter__(self) -> ServerThread:

@@ -7,14 +7,16 @@ provider, and tells them how to get one (oauth/; reference: gateway, section 3.8
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from sse_starlette.sse import AppStatus
 from starlette.middleware.cors import CORSMiddleware
 
-from golem_server.asgi import ClientLeft, Receive, Scope, Send
+from golem_server.asgi import ClientLeft, Message, Receive, Scope, Send
 from golem_server.gateway.mcp.authentication import BearerTokens
 from golem_server.gateway.mcp.catalogue import Catalogue
 from golem_server.gateway.mcp.domains import McpDomains
@@ -51,6 +53,9 @@ class McpEndpoint:
     ) -> None:
         # Each session is a line for it at info, with its id.
         logging.getLogger("mcp").setLevel(logging.WARNING)
+        # It would cut off every answer half a second after a stop signal, those to calls in progress too.
+        AppStatus.disable_automatic_graceful_drain()
+        self._stopping = asyncio.Event()
         self._domains = domains
         self._tokens = tokens
         self._authorization = authorization
@@ -66,9 +71,29 @@ class McpEndpoint:
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """Keep sessions; they end with it. Can be entered once."""
-        async with self._sessions.run():
+        """Keep sessions; they end with it. Can be entered once, and left by any task."""
+        opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        closing = asyncio.Event()
+
+        async def keep() -> None:
+            # The sessions' task group can be left only by the task that has entered it.
+            async with self._sessions.run():
+                opened.set_result(None)
+                await closing.wait()
+
+        keeper = asyncio.create_task(keep())
+        try:
+            await asyncio.wait((keeper, opened), return_when=asyncio.FIRST_COMPLETED)
+            if keeper.done():
+                await keeper
             yield
+        finally:
+            closing.set()
+            await keeper
+
+    def stopping(self) -> None:
+        """The server begins to stop: end the streams over which clients only wait to be told something."""
+        self._stopping.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -89,8 +114,34 @@ class McpEndpoint:
             return
         if response is not None:
             await send_response(response, request.method, send)
+        elif request.method == "GET":
+            await self._listen(scope, receive, send)
         else:
             await self._sessions.handle_request(scope, receive, send)
+
+    async def _listen(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a client that waits to be told something, until it leaves or the server stops."""
+        begun = ended = False
+
+        async def watch(message: Message) -> None:
+            nonlocal begun, ended
+            begun = True
+            ended = message["type"] == "http.response.body" and not message.get("more_body", False)
+            await send(message)
+
+        async def leave() -> Message:
+            heard, stopped = asyncio.ensure_future(receive()), asyncio.ensure_future(self._stopping.wait())
+            try:
+                await asyncio.wait((heard, stopped), return_when=asyncio.FIRST_COMPLETED)
+                return heard.result() if heard.done() else {"type": "http.disconnect"}
+            finally:
+                heard.cancel()
+                stopped.cancel()
+
+        await self._sessions.handle_request(scope, leave, watch)
+        if begun and not ended:
+            # The library does not end what it sends to a client that it believes to have left.
+            await send({"type": "http.response.body", "body": b""})
 
     async def _response(self, request: GatewayRequest, scope: Scope) -> GatewayResponse | None:
         """The response to all but admitted requests of MCP, whose scope gets the catalogue of its domain."""

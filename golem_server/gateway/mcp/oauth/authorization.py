@@ -14,11 +14,11 @@ Nothing here believes a client more than that it is the one that began: a person
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from golem_server.asgi import BodyTooLarge
 from golem_server.clock import Clock
-from golem_server.gateway.mcp.catalogue import Catalogue
 from golem_server.gateway.mcp.oauth.authorization_requests import (
     AuthorizationRequest,
     BadParameters,
@@ -54,6 +54,10 @@ from golem_server.gateway.requests import GatewayRequest
 from golem_server.gateway.responses import GatewayResponse, json_response
 from golem_server.model.errors import NotFound
 from golem_server.registry.security_schemes import SecuritySchemes
+
+if TYPE_CHECKING:
+    # It imports the library of the protocol, which the start does not wait for (late_endpoint.py).
+    from golem_server.gateway.mcp.catalogue import Catalogue
 
 MAX_BODY = 64 << 10
 """Bytes of a registration or a form."""
