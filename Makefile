@@ -3,7 +3,7 @@
 #   make run      start the server on port 9881 (ARGS="--port 9000 ..." for its options)
 #   make examples build the components of the tutorial
 #   make test     run the tests (ARGS="tests/wasm -k echo" to choose)
-#   make soak     run the crash tests in the sizes of a release
+#   make soak     run the crash tests and the simulation in the sizes of a release
 #   make lint     ruff, formatting, pyright
 #   make format   let ruff put the code in shape
 #   make bench    print the benchmarks (ARGS=... to choose)
@@ -28,9 +28,9 @@ examples: $(VENV)/.development
 test: $(VENV)/.development
 	$(BIN)/python -m pytest $(ARGS)
 
-# The crash tests in the sizes of a release: takes an hour.
+# The crash tests and the simulation in the sizes of a release: takes an hour.
 soak: $(VENV)/.development
-	SOAK=1 $(BIN)/python -m pytest -s tests/crash $(ARGS)
+	SOAK=1 $(BIN)/python -m pytest -s tests/crash tests/durable/test_simulation.py $(ARGS)
 
 lint: $(VENV)/.development
 	$(BIN)/ruff check .

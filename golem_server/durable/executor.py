@@ -449,24 +449,28 @@ class Executor(WorkerServices):
 
     async def _load(self, worker_id: WorkerId, creation: WorkerCreation | None = None) -> Worker:
         """The worker's object. With `creation` it is made where there is no such worker."""
-        worker = self._workers.get(worker_id)
-        if worker is not None:
-            return worker
-        async with self._locked(worker_id):
+        while True:
             worker = self._workers.get(worker_id)
             if worker is not None:
-                return worker
-            stored = await self._runtime.store.find_worker(worker_id)
-            if stored is None and creation is not None:
-                try:
-                    return self._adopt(*await self._create(worker_id, creation))
-                except WorkerAlreadyExists:
-                    # Another server was faster.
-                    stored = await self._runtime.store.find_worker(worker_id)
-            if stored is None:
-                raise WorkerNotFound(worker_id)
-            revision = stored.columns.component_revision
-            return self._adopt(stored, await self._runtime.components.revision(worker_id.component_id, revision))
+                if not worker.closed:
+                    return worker
+                # It leaves memory when its task has ended.
+                await worker.idle()
+                continue
+            async with self._locked(worker_id):
+                if worker_id in self._workers:
+                    continue
+                stored = await self._runtime.store.find_worker(worker_id)
+                if stored is None and creation is not None:
+                    try:
+                        return self._adopt(*await self._create(worker_id, creation))
+                    except WorkerAlreadyExists:
+                        # Another server was faster.
+                        stored = await self._runtime.store.find_worker(worker_id)
+                if stored is None:
+                    raise WorkerNotFound(worker_id)
+                revision = stored.columns.component_revision
+                return self._adopt(stored, await self._runtime.components.revision(worker_id.component_id, revision))
 
     async def _create(self, worker_id: WorkerId, creation: WorkerCreation) -> tuple[StoredWorker, WorkerComponent]:
         components, component_id = self._runtime.components, worker_id.component_id

@@ -360,13 +360,18 @@ def _resource_name(function: str) -> str:
 
 
 async def _in_thread(work: Callable[[], None]) -> None:
+    """Wait for the end whatever happens: the next instance must not meet the thread in the same folder."""
     made = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        await asyncio.shield(made)
-    except asyncio.CancelledError:
-        # The thread goes on; the next instance must not meet it in the same folder.
-        await asyncio.wait({made})
-        raise
+    cancelled = False
+    while not made.done():
+        try:
+            await asyncio.wait({made})
+        except asyncio.CancelledError:
+            # A worker that is being updated may be interrupted too.
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError
+    made.result()
 
 
 def _fresh_folder(folder: Path, fill: Callable[[], None]) -> None:

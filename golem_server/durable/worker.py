@@ -233,8 +233,10 @@ class Worker:
         """Stop the worker and return when it has stopped and its oplog says so."""
         while not self.closed:
             if self._task is None:
+                if kind is StopKind.RESTART:
+                    return
                 await self._stop_without_task(kind)
-                return
+                continue
             if self._stopped is None:
                 self._stopped = asyncio.get_running_loop().create_future()
                 self._stop = kind
@@ -530,16 +532,16 @@ class Worker:
         return True
 
     async def _stop_without_task(self, kind: StopKind) -> None:
-        if kind is StopKind.INTERRUPT and self.status.status in INTERRUPTIBLE:
-            self.oplog.append(Interrupted(timestamp=self._now()))
-        if kind is StopKind.RESTART:
-            return
+        """Deal with a command while nothing runs. What begins meanwhile is left to be stopped."""
         if kind is StopKind.LOST:
             self._lose_store(self.oplog.store_failure())
             return
-        if kind is not StopKind.DELETE and not await self._commit_or_lose():
-            raise self.oplog.store_failure()
-        self._give_up(error_for_waiters(kind))
+        if kind is StopKind.INTERRUPT and self.status.status in INTERRUPTIBLE:
+            self.oplog.append(Interrupted(timestamp=self._now()))
+        if kind is not StopKind.DELETE:
+            await self._commit_for_caller()
+        if self._task is None and not self.closed:
+            self._give_up(error_for_waiters(kind))
 
     def _command_done(self) -> None:
         """Tell whoever gave a command what was done: that command, or nothing, as there was nothing to stop."""

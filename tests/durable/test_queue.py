@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from golem_server.durable.stopping import StopKind
 from golem_server.model.errors import (
     InvalidInput,
     InvocationFailed,
@@ -16,10 +17,11 @@ from golem_server.model.errors import (
 from golem_server.model.ids import WorkerId
 from golem_server.model.oplog import InvocationStarted, PendingInvocation
 from golem_server.model.types import Value
-from golem_server.model.workers import WorkerCreation, WorkerStatus
+from golem_server.model.workers import OplogBatch, WorkerCreation, WorkerStatus
 from tests.durable.conftest import OpenScripted
 from tests.durable.script_guest import RUN, Revision
 from tests.durable.scripted import Scripted, error_of, quick
+from tests.host.memory_store import MemoryOplogStore
 
 
 async def test_the_same_key_while_pending_while_running_and_when_done_runs_once(either: Scripted) -> None:
@@ -299,6 +301,49 @@ async def test_an_invocation_that_is_stopped_as_it_ends_is_not_queued_again(scri
         assert len(starts) == 2
         assert (await scripted.record(worker)).pending == []
         await scripted.check_record(worker)
+
+
+class HeldStore(MemoryOplogStore):
+    """Its appends wait while `open` is not set; `reached` is set when one does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open = asyncio.Event()
+        self.open.set()
+        self.reached = asyncio.Event()
+
+    async def append(self, batch: OplogBatch) -> None:
+        """Append when it may."""
+        if not self.open.is_set():
+            self.reached.set()
+        await self.open.wait()
+        await super().append(batch)
+
+
+async def test_what_begins_while_an_idle_worker_is_stopped_is_stopped_too(open_scripted: OpenScripted) -> None:
+    store = HeldStore()
+    scripted = await open_scripted(store)
+    await scripted.run("random")
+    target = await scripted.revise(Revision())
+    worker = scripted.world.executor._workers[scripted.worker]  # pyright: ignore[reportPrivateUsage]
+    store.open.clear()
+    update = asyncio.create_task(scripted.update(target, wake=False))
+    await store.reached.wait()
+    stop = asyncio.create_task(worker.interrupt(StopKind.REVERT))
+    await asyncio.sleep(0)
+    call = scripted.begin(("effect", 1), key="k")
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert worker.is_busy
+    store.open.set()
+    await asyncio.gather(update, stop)
+    assert isinstance(await error_of(call), WorkerInterrupted)
+    assert worker.closed
+    assert not worker.is_busy
+    # Another object takes its place: with this one its callers would wait for ever.
+    await scripted.run(("effect", 1), key="k")
+    assert scripted.outside.effects == {1: 1}
+    assert await scripted.updates() == (0, 1, 0)
 
 
 async def until_done(tasks: list[asyncio.Task[Any]], again: Callable[[], asyncio.Task[Any]]) -> None:

@@ -338,10 +338,14 @@ def _own_code(folder: Path) -> tuple[Engine, CodeCache]:
 
 async def abandon(executor: Executor) -> None:
     """Drop an executor as a killed process would: no entry is written any more."""
-    tasks = [task for task in asyncio.all_tasks() if (task.get_name() or "").startswith("worker ")]
-    for task in [*executor._background, *tasks]:  # pyright: ignore[reportPrivateUsage]
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    # What is stopped may begin something else: a worker that was to be updated, another try after a lost write.
+    while tasks := [
+        *executor._background,  # pyright: ignore[reportPrivateUsage]
+        *(task for task in asyncio.all_tasks() if task.get_name().startswith("worker ")),
+    ]:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
     # A write that the database has already been sent may still win, but not after the next executor has looked.
     for worker in executor._workers.values():  # pyright: ignore[reportPrivateUsage]
         await worker.oplog.settle()
