@@ -29,6 +29,9 @@ from tests.api.guest import API, guest
 
 JSON = {"content-type": "application/json"}
 
+SECONDS = 100
+"""How long an answer may take: a guest may be compiled for it, on a machine that has other things to do."""
+
 T = TypeVar("T")
 
 _numbers = itertools.count(1)
@@ -84,7 +87,7 @@ class ServerThread:
     def run(self, work: Callable[[ApiServices], Coroutine[Any, Any, T]]) -> T:
         """The result of something that is done on the server's own loop."""
         services: ApiServices = self.application.framework.state.services
-        return asyncio.run_coroutine_threadsafe(work(services), self._server.loop).result(30)
+        return asyncio.run_coroutine_threadsafe(work(services), self._server.loop).result(SECONDS)
 
     def __exit__(self, *_: object) -> None:
         self._server.should_exit = True
@@ -139,7 +142,7 @@ class Client:
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
         """One request on a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
         try:
             credential = {} if self.token is None else {"authorization": f"Bearer {self.token}"}
             connection.request(method, path, body, {**credential, **(headers or {})})

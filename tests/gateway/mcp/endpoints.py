@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from golem_server.registry.accounts import DEFAULT_ENVIRONMENT_ID
-from tests.api.server import Client, ServerThread
+from tests.api.server import SECONDS, Client, ServerThread
 
 ENVIRONMENT = f"/v1/envs/{DEFAULT_ENVIRONMENT_ID}"
 INITIALIZE: dict[str, Any] = {
@@ -34,7 +34,7 @@ def deploy(client: Client, domain: str, agents: dict[str, Any]) -> None:
 
 def post(server: ServerThread, host: str, content: object, **headers: str) -> tuple[int, dict[str, str], bytes]:
     """One request, as it is."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.mcp_port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", server.mcp_port, timeout=SECONDS)
     try:
         sent = {**ACCEPT, "host": host, **headers}
         connection.request("POST", "/mcp", json.dumps(content).encode(), sent)
