@@ -22,7 +22,7 @@ import aiohttp
 
 from golem_server.registry.accounts import DEFAULT_ENVIRONMENT_ID
 from tests.crash.server import ServerUnderTest
-from tests.guests.languages import CODE_CACHE
+from tests.guests.languages import share_code
 
 COMPONENTS = f"/v1/envs/{DEFAULT_ENVIRONMENT_ID}/components"
 CLI = {"X-Golem-CLI-Version": "1.5.9"}
@@ -34,8 +34,7 @@ class AgentServer(ServerUnderTest):
     def __init__(self, database_url: str, folder: Path) -> None:
         super().__init__(database_url, folder)
         (folder / "data").mkdir()
-        CODE_CACHE.mkdir(parents=True, exist_ok=True)
-        (folder / "data" / "code").symlink_to(CODE_CACHE)
+        share_code(folder / "data")
 
     async def __aenter__(self) -> AgentServer:
         await super().__aenter__()

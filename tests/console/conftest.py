@@ -16,7 +16,7 @@ from tests.api.server import Client, ServerThread
 from tests.chromium import CHROMIUM
 from tests.console.browser import Browser
 from tests.guests import typescript
-from tests.guests.languages import CODE_CACHE
+from tests.guests.languages import share_code
 from tests.postgres import execute, url_of
 
 COUNTER = "agents:counter"
@@ -29,8 +29,7 @@ def server(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory)
         pytest.skip("needs Chromium (Debian: apt-get install chromium)")
     asyncio.run(execute(postgres.url, "CREATE DATABASE console TEMPLATE template_migrated"))
     data = tmp_path_factory.mktemp("data")
-    CODE_CACHE.mkdir(parents=True, exist_ok=True)
-    (data / "code").symlink_to(CODE_CACHE)
+    share_code(data)
     settings = Settings(port=0, data_directory=data, database_url=SecretStr(url_of(postgres.url, "console")))
     with ServerThread(settings) as thread:
         client = Client(thread.port)

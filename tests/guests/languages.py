@@ -51,6 +51,12 @@ class _Language:
     command: Callable[[Path], Sequence[str | Path]]
 
 
+def share_code(data: Path) -> None:
+    """Let a server with this data folder use what was compiled before, and keep what it compiles for others."""
+    CODE_CACHE.mkdir(parents=True, exist_ok=True)
+    (data / "code").symlink_to(CODE_CACHE)
+
+
 def build(name: str) -> bytes:
     """The component of a guest; from the cache, or built, which takes seconds (`fetch`: about a minute).
 

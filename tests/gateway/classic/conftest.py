@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from golem_server.settings import Limits, RequestLimits, Settings
 from golem_server.storage.embedded import EmbeddedPostgres
 from tests.api.server import Answer, Client, ServerThread
+from tests.guests.languages import share_code
 from tests.postgres import execute, url_of
 
 BODY_LIMIT = 64 << 10
@@ -25,9 +26,11 @@ _numbers = itertools.count(1)
 def server(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerThread]:
     """The server, on a database of its own."""
     asyncio.run(execute(postgres.url, "CREATE DATABASE gateway TEMPLATE template_migrated"))
+    data = tmp_path_factory.mktemp("data")
+    share_code(data)
     settings = Settings(
         port=0,
-        data_directory=tmp_path_factory.mktemp("data"),
+        data_directory=data,
         database_url=SecretStr(url_of(postgres.url, "gateway")),
         limits=Limits(request=RequestLimits.model_validate({"deployed_api_body": BODY_LIMIT})),
     )

@@ -17,7 +17,7 @@ from golem_server.storage.embedded import EmbeddedPostgres
 from golem_server.telemetry import Metrics
 from tests.gateway.code_first.called_site import CalledSite
 from tests.guests import typescript
-from tests.guests.languages import CODE_CACHE
+from tests.guests.languages import share_code
 from tests.postgres import execute, url_of
 
 
@@ -26,8 +26,7 @@ async def shop(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFact
     """The agents of the shop and the counter at one domain. Tests take shops of their own."""
     await execute(postgres.url, "CREATE DATABASE code_first TEMPLATE template_migrated")
     data = tmp_path_factory.mktemp("code-first")
-    CODE_CACHE.mkdir(parents=True, exist_ok=True)
-    (data / "code").symlink_to(CODE_CACHE)
+    share_code(data)
     settings = Settings(data_directory=data, database_url=SecretStr(url_of(postgres.url, "code_first")))
     ready: asyncio.Future[ApiServices] = asyncio.get_running_loop().create_future()
     done = asyncio.Event()

@@ -20,7 +20,7 @@ from golem_server.settings import Settings
 from golem_server.storage.embedded import EmbeddedPostgres
 from tests.api.server import JSON, Answer, Client, ServerThread
 from tests.guests import typescript
-from tests.guests.languages import CODE_CACHE
+from tests.guests.languages import share_code
 from tests.postgres import execute, url_of
 
 ENVIRONMENT = f"/v1/envs/{DEFAULT_ENVIRONMENT_ID}"
@@ -32,8 +32,7 @@ def server(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory)
     """The server, on a database of its own, with both components of agents."""
     asyncio.run(execute(postgres.url, "CREATE DATABASE deployed TEMPLATE template_migrated"))
     data = tmp_path_factory.mktemp("data")
-    CODE_CACHE.mkdir(parents=True, exist_ok=True)
-    (data / "code").symlink_to(CODE_CACHE)
+    share_code(data)
     settings = Settings(port=0, data_directory=data, database_url=SecretStr(url_of(postgres.url, "deployed")))
     with ServerThread(settings) as thread:
         client = Client(thread.port)

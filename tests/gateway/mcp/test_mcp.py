@@ -20,7 +20,7 @@ from tests.api.server import Client, ServerThread
 from tests.gateway.mcp.endpoints import ENVIRONMENT, INITIALIZE, deploy, post
 from tests.gateway.openid.provider import CLIENT_ID, CLIENT_SECRET, LocalProvider
 from tests.guests import typescript
-from tests.guests.languages import CODE_CACHE
+from tests.guests.languages import share_code
 from tests.postgres import execute, url_of
 
 
@@ -29,8 +29,7 @@ def server(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory)
     """The server, on a database of its own, with agents of all kinds deployed at its own host."""
     asyncio.run(execute(postgres.url, "CREATE DATABASE mcp TEMPLATE template_migrated"))
     data = tmp_path_factory.mktemp("data")
-    CODE_CACHE.mkdir(parents=True, exist_ok=True)
-    (data / "code").symlink_to(CODE_CACHE)
+    share_code(data)
     settings = Settings(port=0, data_directory=data, database_url=SecretStr(url_of(postgres.url, "mcp")))
     with ServerThread(settings) as thread:
         client = Client(thread.port)

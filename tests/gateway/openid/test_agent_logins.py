@@ -17,7 +17,7 @@ from tests.api.server import COMPONENTS, JSON, Client, ServerThread
 from tests.gateway.openid.browser import CookieBrowser
 from tests.gateway.openid.provider import CLIENT_ID, CLIENT_SECRET, LocalProvider
 from tests.guests import typescript
-from tests.guests.languages import CODE_CACHE
+from tests.guests.languages import share_code
 from tests.postgres import execute, url_of
 
 ENVIRONMENT = f"/v1/envs/{DEFAULT_ENVIRONMENT_ID}"
@@ -29,8 +29,7 @@ def server(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory)
     """The server, on a database of its own."""
     asyncio.run(execute(postgres.url, "CREATE DATABASE agent_logins TEMPLATE template_migrated"))
     data = tmp_path_factory.mktemp("data")
-    CODE_CACHE.mkdir(parents=True, exist_ok=True)
-    (data / "code").symlink_to(CODE_CACHE)
+    share_code(data)
     settings = Settings(port=0, data_directory=data, database_url=SecretStr(url_of(postgres.url, "agent_logins")))
     with ServerThread(settings) as thread:
         yield thread

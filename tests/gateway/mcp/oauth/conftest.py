@@ -16,7 +16,7 @@ from tests.gateway.mcp.endpoints import ENVIRONMENT, deploy
 from tests.gateway.mcp.oauth.assistant import Assistant
 from tests.gateway.openid.provider import CLIENT_ID, CLIENT_SECRET, LocalProvider
 from tests.guests import typescript
-from tests.guests.languages import CODE_CACHE
+from tests.guests.languages import share_code
 from tests.postgres import execute, url_of
 
 OPEN, TLS, ASTRAY = "open.example.com", "tls.example.com", "astray.example.com"
@@ -36,8 +36,7 @@ def server(
     """The server, on a database of its own."""
     asyncio.run(execute(postgres.url, "CREATE DATABASE mcp_logins TEMPLATE template_migrated"))
     data = tmp_path_factory.mktemp("data")
-    CODE_CACHE.mkdir(parents=True, exist_ok=True)
-    (data / "code").symlink_to(CODE_CACHE)
+    share_code(data)
     settings = Settings(port=0, data_directory=data, database_url=SecretStr(url_of(postgres.url, "mcp_logins")))
     with ServerThread(settings) as thread:
         client = Client(thread.port)
