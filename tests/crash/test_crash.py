@@ -28,7 +28,7 @@ FILE_SIZE = "golem:it/crash.{file-size}"
 SOAK = os.environ.get("SOAK") == "1"
 INVOCATIONS_AT_BOUNDARIES = 500 if SOAK else 12
 INVOCATIONS_AT_RANDOM = 500
-RANDOM_KILLS = 2_000 if SOAK else 100
+RANDOM_KILLS = 2_000 if SOAK else 200
 WORKERS = 4
 
 
