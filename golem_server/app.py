@@ -65,6 +65,7 @@ from golem_server.host.rdbms_database import Databases, RdbmsSettings
 from golem_server.host.rdbms_drivers import drivers
 from golem_server.host.transformer_client import HttpTransformerClient
 from golem_server.host.websocket_client import WebsocketClient, WebsocketSettings
+from golem_server.model.golem_variables import GolemVariables
 from golem_server.model.oplog import RetryPolicy
 from golem_server.network_rules import NetworkAccess
 from golem_server.registry.accounts import (
@@ -461,6 +462,15 @@ def _provider_policy(settings: Settings) -> NetworkPolicy:
     )
 
 
+_GOLEM_VARIABLES = {
+    "component": GolemVariables.BY_COMPONENT,
+    "1.2": GolemVariables.GOLEM_1_2,
+    "1.3": GolemVariables.GOLEM_1_3,
+    "1.4": GolemVariables.GOLEM_1_4,
+    "all": GolemVariables.ALL,
+}
+
+
 def _executor_settings(settings: Settings) -> ExecutorSettings:
     executor, retry = settings.executor, settings.executor.retry
     return ExecutorSettings(
@@ -473,6 +483,7 @@ def _executor_settings(settings: Settings) -> ExecutorSettings:
         ),
         guest=GuestSettings(
             suspend_after=executor.suspend_after.total_seconds(),
+            golem_variables=_GOLEM_VARIABLES[executor.golem_variables],
             retry_policy=RetryPolicy(
                 max_attempts=retry.max_attempts,
                 min_delay=round(retry.min_delay.total_seconds() * 1000),

@@ -216,6 +216,10 @@ class ExecutorSettings(SettingsGroup):
     """Components that are compiled at a time; each compilation uses all processors by itself."""
     keep_ephemeral: Duration = timedelta(days=1)
     """How long the oplog of an ephemeral agent can be read when the agent has ended; then nothing is left of it."""
+    golem_variables: Literal["component", "1.2", "1.3", "1.4", "all"] = "component"
+    """Which of Golem's own variables new workers find in their environment: those of the release that the component was
+    made for (`component`), those of one release (1.5 has those of 1.4), or of `all` of them. Workers keep what they
+    began with."""
     plugin_batch_delay: Duration = timedelta(milliseconds=200)
     """How long oplog entries wait for others before an oplog processor is told."""
     plugin_batch_entries: PositiveInt = 1_000

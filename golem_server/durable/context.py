@@ -290,7 +290,7 @@ class WorkerContext(GuestFacts):
     def _become(self, position: int) -> None:
         while self._identities and position >= self._identities[0].since:
             identity = self._identities.popleft()
-            _, self.name, self.component_revision, self.environment, files = identity
+            _, self.name, self.component_revision, self.environment, self.golem_variables, files = identity
             if files != self.initial_files:
                 before, self.initial_files = self.initial_files, files
                 self.files_changed(before, files)

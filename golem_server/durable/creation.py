@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from golem_server.durable.ports import WorkerComponent
 from golem_server.model.errors import InvalidInput
+from golem_server.model.golem_variables import GolemVariables
 from golem_server.model.ids import WorkerId
 from golem_server.model.oplog import Create
 from golem_server.model.plugins import active_from_the_start
@@ -13,7 +14,11 @@ from golem_server.model.workers import NewWorker, WorkerCreation
 
 
 def first_entry(
-    worker_id: WorkerId, component: WorkerComponent, creation: WorkerCreation, now: int
+    worker_id: WorkerId,
+    component: WorkerComponent,
+    creation: WorkerCreation,
+    now: int,
+    golem_variables: GolemVariables,
 ) -> tuple[Create, NewWorker]:
     """The Create entry of a worker that is made now (milliseconds since the epoch), and its row.
 
@@ -41,6 +46,7 @@ def first_entry(
         ephemeral=component.ephemeral if agent is None else agent.is_ephemeral,
         agent_config=creation.agent_config,
         principal=None if agent is None else creation.principal,
+        golem_variables=golem_variables,
         initial_active_plugins=active_from_the_start(component.installed_plugins(agent_type)),
     )
     worker = NewWorker(

@@ -479,7 +479,7 @@ class Executor(WorkerServices):
         else:
             component = await components.revision(component_id, creation.revision)
         now = self._runtime.clock.now_ns() // 1_000_000
-        entry, worker = first_entry(worker_id, component, creation, now)
+        entry, worker = first_entry(worker_id, component, creation, now, self._runtime.settings.guest.golem_variables)
         record = StatusRecord()
         record.apply(1, entry)
         columns = record.columns(None)

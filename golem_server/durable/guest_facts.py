@@ -14,6 +14,7 @@ from golem_server.durable.worker_services import WorkerServices
 from golem_server.model.agent_provisions import ConfigPath
 from golem_server.model.component_agents import Agent
 from golem_server.model.errors import InternalBug
+from golem_server.model.golem_variables import GolemVariables
 from golem_server.model.ids import WorkerId
 from golem_server.model.initial_files import InitialFile
 from golem_server.model.oplog import ConfigEntry, RetryPolicy
@@ -26,12 +27,13 @@ class GuestSettings:
     """How guests are treated. Durations in seconds.
 
     `longest_ephemeral_wait`: how long an ephemeral agent, which never leaves memory in the middle of an invocation,
-    may wait for timers and promises.
+    may wait for timers and promises. `golem_variables`: what new workers find in their environment.
     """
 
     suspend_after: float = 10.0
     longest_ephemeral_wait: float = 60.0
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
+    golem_variables: GolemVariables = GolemVariables.BY_COMPONENT
 
 
 class Facts(TypedDict):
@@ -49,6 +51,7 @@ class Facts(TypedDict):
     workers: WorkerServices
     services: Mapping[type[Any], Any]
     settings: GuestSettings
+    golem_variables: NotRequired[GolemVariables]
     agent: NotRequired[Agent | None]
     agent_config: NotRequired[Mapping[ConfigPath, ConfigEntry]]
 
@@ -58,8 +61,9 @@ class GuestFacts:
 
     - `worker_id`, `environment_id`, `account_id`, `arguments`, `config`: facts about the worker; `config` holds its
       configuration variables;
-    - `name`, `component_revision`, `environment`: what the guest may see of itself, in replay as it was then;
-      `environment` holds the guest's variables as given at creation and by the component, without Golem's own;
+    - `name`, `component_revision`, `environment`, `golem_variables`: what the guest may see of itself, in replay as
+      it was then; `environment` holds the guest's variables as given at creation and by the component, without Golem's
+      own, and `golem_variables` says which are those;
     - `agent`, `agent_config`: for an agent, what its name says and its type, and its configuration by path;
     - `clock`: the only time;
     - `resources`: what the guest's handles stand for;
@@ -84,6 +88,7 @@ class GuestFacts:
         workers: WorkerServices,
         services: Mapping[type[Any], Any],
         settings: GuestSettings,
+        golem_variables: GolemVariables = GolemVariables.GOLEM_1_4,
         agent: Agent | None = None,
         agent_config: Mapping[ConfigPath, ConfigEntry] | None = None,
     ) -> None:
@@ -94,6 +99,7 @@ class GuestFacts:
         self.account_id = account_id
         self.arguments = arguments
         self.environment = environment
+        self.golem_variables = golem_variables
         self.config = config
         self.clock = clock
         self.files = files

@@ -10,6 +10,7 @@ import sys
 from typing import NamedTuple, TypeVar
 
 from golem_server.durable.ports import ComponentSource, WorkerComponent
+from golem_server.model.golem_variables import GolemVariables
 from golem_server.model.initial_files import InitialFile
 from golem_server.model.oplog import Region
 from golem_server.model.status import StatusRecord
@@ -28,6 +29,7 @@ class Identity(NamedTuple):
     name: str
     revision: int
     environment: dict[str, str]
+    golem_variables: GolemVariables
     files: tuple[InitialFile, ...] = ()
 
 
@@ -53,8 +55,13 @@ async def identities_of(
         # The worker's variables come first and win.
         environment = {**given, **shown.environment, **of_type, **given}
         files = shown.initial_files(status.agent_type)
-        identities.append(Identity(since, name, revision, environment, files))
+        identities.append(Identity(since, name, revision, environment, _golem_variables(status, shown), files))
     return identities
+
+
+def _golem_variables(status: StatusRecord, component: WorkerComponent) -> GolemVariables:
+    chosen = status.golem_variables
+    return component.golem_variables if chosen is GolemVariables.BY_COMPONENT else chosen
 
 
 def _revisions(status: StatusRecord, loaded: int) -> list[tuple[int, int]]:

@@ -13,6 +13,7 @@ from golem_server.model.component_agents import ComponentAgents
 from golem_server.model.deliveries import Delivery, DueDelivery
 from golem_server.model.dynamic_links import DynamicLinks
 from golem_server.model.function_names import FunctionResolver
+from golem_server.model.golem_variables import GolemVariables
 from golem_server.model.ids import AccountId, ComponentId, EnvironmentId, WorkerId, WorkerNumber
 from golem_server.model.initial_files import InitialFile
 from golem_server.model.oplog import EncodedEntry
@@ -195,7 +196,7 @@ class WorkerComponent(Protocol):
     `account_id` is the owner of its environment. `functions` finds its exports by name; one object is shared by all
     workers of the revision. `agents` are its agent types, None where its workers are no agents. `links` say what the
     clients of other components stand for that it imports. Of workers that are no agents nothing stays after an
-    invocation where the revision is `ephemeral`.
+    invocation where the revision is `ephemeral`. `golem_variables` says which Golem it was made for.
     """
 
     @property
@@ -236,6 +237,9 @@ class WorkerComponent(Protocol):
 
     @property
     def ephemeral(self) -> bool: ...
+
+    @property
+    def golem_variables(self) -> GolemVariables: ...
 
     @property
     def fetch(self) -> Callable[[], Awaitable[bytes]]: ...

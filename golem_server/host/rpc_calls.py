@@ -23,7 +23,6 @@ from golem_server.durable.signals import GuestError, PermanentFailure
 from golem_server.durable.spans import Span
 from golem_server.host.golem_records import worker_id_record
 from golem_server.host.resources import Pollable
-from golem_server.host.wasi_cli import RESERVED_VARIABLES
 from golem_server.model.errors import (
     Conflict,
     Forbidden,
@@ -34,6 +33,7 @@ from golem_server.model.errors import (
     PreviousInvocationFailed,
     Unauthorized,
 )
+from golem_server.model.golem_variables import RESERVED_VARIABLES
 from golem_server.model.ids import WorkerId
 from golem_server.model.oplog import Category, ConfigEntry, Invocation
 from golem_server.model.trace import TraceContext

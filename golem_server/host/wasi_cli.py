@@ -12,20 +12,9 @@ from golem_server.durable.host_function import HostInterface
 from golem_server.durable.signals import GuestError, GuestExit
 from golem_server.host.log_lines import write_log
 from golem_server.host.resources import InputStream, OutputStream
+from golem_server.model.golem_variables import RESERVED_VARIABLES, golem_variables
 from golem_server.model.oplog import LogLevel
 from golem_server.model.types import Value
-
-RESERVED_VARIABLES = frozenset(
-    {
-        "GOLEM_AGENT_ID",
-        "GOLEM_WORKER_NAME",
-        "GOLEM_COMPONENT_ID",
-        "GOLEM_COMPONENT_REVISION",
-        "GOLEM_COMPONENT_VERSION",
-        "GOLEM_AGENT_TYPE",
-    }
-)
-"""Variables that only the server sets; given by anybody else they are left out."""
 
 environment = HostInterface("wasi:cli/environment")
 exit_interface = HostInterface("wasi:cli/exit")
@@ -80,17 +69,12 @@ async def _after_back_pressure(context: WorkerContext) -> Value:
 @environment.unrecorded("get-environment")
 def get_environment(context: WorkerContext) -> Value:
     """The worker's variables, then Golem's own (reference: host-interfaces, section 3.1)."""
-    name = context.name
-    revision = str(context.component_revision)
+    agent_type = None if context.agent is None else context.agent.type.name
     return [
         *((key, value) for key, value in context.environment.items() if key not in RESERVED_VARIABLES),
-        ("GOLEM_AGENT_ID", name),
-        ("GOLEM_WORKER_NAME", name),
-        ("GOLEM_COMPONENT_ID", str(context.worker_id.component_id)),
-        ("GOLEM_COMPONENT_REVISION", revision),
-        # What guests of the first generation read for the revision.
-        ("GOLEM_COMPONENT_VERSION", revision),
-        *(() if context.agent is None else (("GOLEM_AGENT_TYPE", context.agent.type.name),)),
+        *golem_variables(
+            context.golem_variables, context.worker_id, context.name, context.component_revision, agent_type
+        ),
     ]
 
 

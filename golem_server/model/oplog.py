@@ -10,11 +10,12 @@ Timestamps are milliseconds since the Unix epoch, UTC.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, cast
 from uuid import UUID
 
 import msgspec
 
+from golem_server.model.golem_variables import GolemVariables
 from golem_server.model.retry_policy import NamedRetryPolicy, RetryPolicy, RetryState
 from golem_server.model.trace import SpanData
 from golem_server.model.types import Value
@@ -119,7 +120,7 @@ class Create(Entry, frozen=True):
 
     `parent` is the worker whose call created it, as `<component id>/<name>`.
     `forks` are the origins of a copy, the oldest first. For an agent `agent_type` is the name of its type, and
-    `principal` (a guest's value) is who created it.
+    `principal` (a guest's value) is who created it. `golem_variables` says what it finds in its environment.
     """
 
     kind: ClassVar[int] = 1
@@ -141,6 +142,7 @@ class Create(Entry, frozen=True):
     ephemeral: bool = False
     agent_config: list[ConfigEntry] = []
     principal: Value = None
+    golem_variables: GolemVariables = GolemVariables.ALL
 
 
 class HostCall(Entry, frozen=True):
@@ -519,8 +521,31 @@ def encode_entry(entry: Entry) -> EncodedEntry:
 
 
 def decode_entry(kind: int, data: bytes) -> Entry:
-    """The entry that was stored under this kind.
+    """The entry that was stored under this kind, also before its class got its last fields, which have their defaults.
 
     Raises msgspec.DecodeError for bytes that are no such entry and KeyError for an unknown kind.
     """
-    return _decoders[kind].decode(data)
+    decoder = _decoders[kind]
+    try:
+        return decoder.decode(data)
+    except msgspec.ValidationError:
+        older = _with_later_fields(ENTRY_TYPES[kind], data)
+        if older is None:
+            raise
+        return decoder.decode(older)
+
+
+def _with_later_fields(entry: type[Entry], data: bytes) -> bytes | None:
+    """What was stored without the fields that the class got later, with them; None if it lacks none."""
+    stored = msgspec.msgpack.decode(data)
+    if not isinstance(stored, list) or not stored:
+        return None
+    *values, timestamp = cast("list[Any]", stored)
+    # The base's field, the timestamp, is the last one of all.
+    later = msgspec.structs.fields(entry)[len(values) : -1]
+    if not later or any(field.required for field in later):
+        return None
+    defaults = [
+        field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory() for field in later
+    ]
+    return _encoder.encode([*values, *defaults, timestamp])

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 
+from golem_server.model.golem_variables import GolemVariables
 from golem_server.model.oplog import (
     ActivatePlugin,
     CancelPendingInvocation,
@@ -128,6 +129,7 @@ class StatusRecord(msgspec.Struct, omit_defaults=True):
     forks: list[ForkOrigin] = []
     agent_type: str = ""
     ephemeral: bool = False
+    golem_variables: GolemVariables = GolemVariables.ALL
     active_plugins: list[ActivePluginRecord] = []
     own_snapshot: int = 0
     since_snapshot: int = 0
@@ -301,6 +303,7 @@ def _create(record: StatusRecord, _index: int, entry: Create) -> None:
     record.forks = list(entry.forks)
     record.agent_type = entry.agent_type
     record.ephemeral = entry.ephemeral
+    record.golem_variables = entry.golem_variables
     record.active_plugins = [ActivePluginRecord(grant, 0) for grant in entry.initial_active_plugins]
 
 

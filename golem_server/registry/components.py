@@ -29,6 +29,7 @@ from golem_server.model.component_agents import ComponentAgents, agent_interface
 from golem_server.model.dynamic_links import NO_LINKS, DynamicLinks
 from golem_server.model.errors import Conflict, InvalidInput, NotFound
 from golem_server.model.function_names import FunctionResolver
+from golem_server.model.golem_variables import GolemVariables, variables_of
 from golem_server.model.ids import AccountId, ApplicationId, ComponentId, EnvironmentId, Revision
 from golem_server.model.initial_files import NO_CHANGES, FileChanges, InitialFile
 from golem_server.model.metadata import BinaryMetadata, known_exports
@@ -94,6 +95,7 @@ class RegisteredComponent:
     source_hash: str = field(repr=False)
     plugins: tuple[InstalledPlugin, ...] = field(repr=False)
     ephemeral: bool = field(repr=False)
+    golem_variables: GolemVariables = field(repr=False)
     fetch: Callable[[], Awaitable[bytes]] = field(repr=False, compare=False)
 
     @property
@@ -508,6 +510,7 @@ class Components:
             given_files=_files(metadata.get("files", ())),
             plugins=tuple(map(InstalledPlugin.from_json, metadata.get("plugins", ()))),
             ephemeral=metadata.get("ephemeral", False),
+            golem_variables=variables_of(type_),
             agents=component_agents(type_, metadata.get("agents", ()), metadata.get("provisions", {})),
             fetch=lambda: self._wasm.get(WASM_NAMESPACE, revision.wasm_hash),
         )

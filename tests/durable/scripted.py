@@ -15,6 +15,7 @@ from golem_server.durable.ports import OplogStore, PromiseStore
 from golem_server.durable.runtime import ExecutorSettings
 from golem_server.host.catalog import ALL
 from golem_server.model.errors import GolemError
+from golem_server.model.golem_variables import GolemVariables
 from golem_server.model.ids import ComponentId, WorkerId
 from golem_server.model.oplog import Entry, RetryPolicy
 from golem_server.model.status import StatusRecord, decode_status, fold
@@ -95,9 +96,15 @@ class Scripted:
         """The number of the revision whose code answers."""
         return await self.world.call(worker or self.worker, VERSION)
 
-    async def revise(self, revision: Revision, environment: dict[str, str] | None = None) -> int:
+    async def revise(
+        self,
+        revision: Revision,
+        environment: dict[str, str] | None = None,
+        golem_variables: GolemVariables | None = None,
+    ) -> int:
         """Add a revision of the component; gives its number."""
-        await self.world.update(self.component, script_guest(revision), environment or {"COLOUR": "green"})
+        shown = environment or {"COLOUR": "green"}
+        await self.world.update(self.component, script_guest(revision), shown, golem_variables=golem_variables)
         return (await self.world.latest(self.component)).revision
 
     async def update(self, target: int, *, manual: bool = False, wake: bool = True) -> None:

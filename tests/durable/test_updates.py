@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
 
+from golem_server.durable.guest_facts import GuestSettings
 from golem_server.durable.signals import TransientFailure
 from golem_server.durable.updates import check_mode
 from golem_server.model.agent_types import agent_types_from_guest
 from golem_server.model.component_agents import ComponentAgents
 from golem_server.model.errors import InvalidWorkerRequest, InvocationFailed, WorkerNotFound
 from golem_server.model.function_names import FunctionResolver
+from golem_server.model.golem_variables import GolemVariables
+from golem_server.model.ids import ComponentId
 from golem_server.model.oplog import FailedUpdate, PendingUpdate, SuccessfulUpdate
 from golem_server.model.status import StatusRecord, UpdateRecord, decode_status
+from golem_server.model.types import Value
 from golem_server.model.workers import WorkerCreation, WorkerStatus
 from tests.durable.conftest import OpenScripted
 from tests.durable.script_guest import Revision
-from tests.durable.scripted import Scripted, error_of
+from tests.durable.scripted import AT_ONCE, Scripted, error_of, quick
+from tests.durable.world import abandon
 from tests.host.called_workers import ACCOUNT, EMPTY, TARGET, CalledComponent
+from tests.host.memory_store import MemoryOplogStore
 from tests.model.agent_strategies import discovered
 
 SAME = Revision(number=1)
@@ -247,6 +255,44 @@ async def test_each_part_of_the_history_sees_the_environment_that_it_saw(scripte
     third = await scripted.run("variable")
     await scripted.world.crash()
     assert await scripted.hash() == third
+
+
+@pytest.mark.parametrize("made_for", [GolemVariables.GOLEM_1_2, GolemVariables.GOLEM_1_3, GolemVariables.GOLEM_1_4])
+async def test_each_revision_has_the_variables_of_the_golem_that_it_was_made_for(
+    open_scripted: OpenScripted, made_for: GolemVariables
+) -> None:
+    component = ComponentId(uuid4())
+    read: list[Value] = []
+    for updated in (True, False):
+        scripted = await open_scripted(component=component)
+        await scripted.run("variable")
+        # The guest is a current one, as its interfaces say.
+        target = await scripted.revise(SAME, golem_variables=made_for if updated else GolemVariables.GOLEM_1_4)
+        await scripted.update(target)
+        read.append(await scripted.run("variable"))
+        await scripted.world.crash()
+        assert await scripted.hash() == read[-1]
+        assert await scripted.updates() == (0, 1, 0)
+    assert (read[0] == read[1]) is (made_for is GolemVariables.GOLEM_1_4)
+
+
+async def test_a_worker_keeps_the_choice_of_variables_that_it_began_with(open_scripted: OpenScripted) -> None:
+    store, component = MemoryOplogStore(), ComponentId(uuid4())
+    # This is what workers have that were made before there was a choice.
+    of_all = quick(guest=GuestSettings(retry_policy=AT_ONCE, golem_variables=GolemVariables.ALL))
+    before = await open_scripted(store, settings=of_all, component=component)
+    await before.run("variable")
+    twice = await before.run("variable")
+    await abandon(before.world.executor)
+    after = await open_scripted(store, component=component)
+    assert await after.hash() == twice
+    thrice = await after.run("variable")
+    await after.world.crash()
+    assert await after.hash() == thrice
+    await after.check_record()
+    chosen_later = await open_scripted(component=component)
+    await chosen_later.run("variable")
+    assert await chosen_later.run("variable") != twice
 
 
 # --- By snapshot

@@ -36,6 +36,7 @@ from golem_server.model.component_agents import ComponentAgents
 from golem_server.model.dynamic_links import NO_LINKS, DynamicLinks
 from golem_server.model.errors import NotFound
 from golem_server.model.function_names import FunctionResolver
+from golem_server.model.golem_variables import GolemVariables, variables_of
 from golem_server.model.ids import AccountId, ComponentId, EnvironmentId, WorkerId, WorkerNumber
 from golem_server.model.initial_files import InitialFile
 from golem_server.model.oplog import EncodedEntry, Entry, Invocation
@@ -72,6 +73,7 @@ class Revision:
     agents: ComponentAgents | None = None
     files: tuple[InitialFile, ...] = ()
     ephemeral: bool = False
+    golem_variables: GolemVariables = GolemVariables.GOLEM_1_4
 
     def installed_plugins(self, agent_type: str) -> tuple[InstalledPlugin, ...]:
         """None."""
@@ -222,8 +224,9 @@ class World:
         agents: ComponentAgents | None = None,
         files: tuple[InitialFile, ...] = (),
         ephemeral: bool = False,
+        golem_variables: GolemVariables | None = None,
     ) -> None:
-        """Add a revision of a component."""
+        """Add a revision of a component, made for the Golem that its interfaces tell of, or another."""
         wasm = bytes(wat2wasm(text)) if isinstance(text, str) else text
         wasm_hash = blake3(wasm).hexdigest()
 
@@ -245,6 +248,7 @@ class World:
                 agents=agents,
                 files=files,
                 ephemeral=ephemeral,
+                golem_variables=golem_variables or variables_of(compiled.type),
             )
         )
 

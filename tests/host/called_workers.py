@@ -19,6 +19,7 @@ from golem_server.model.component_agents import ComponentAgents
 from golem_server.model.dynamic_links import NO_LINKS, DynamicLinks
 from golem_server.model.errors import NotFound, TooManyPending, WorkerNotFound
 from golem_server.model.function_names import FunctionResolver
+from golem_server.model.golem_variables import GolemVariables
 from golem_server.model.ids import AccountId, ComponentId, EnvironmentId, WorkerId, WorkerNumber
 from golem_server.model.initial_files import InitialFile
 from golem_server.model.oplog import Invocation
@@ -54,6 +55,7 @@ class CalledComponent:
     links: DynamicLinks = NO_LINKS
     agents: ComponentAgents | None = None
     ephemeral: bool = False
+    golem_variables: GolemVariables = GolemVariables.GOLEM_1_4
 
     def installed_plugins(self, agent_type: str) -> tuple[InstalledPlugin, ...]:
         """None."""

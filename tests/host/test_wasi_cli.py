@@ -35,7 +35,6 @@ async def test_the_environment_ends_with_golems_own_variables(tmp_path: Path) ->
         ("GOLEM_WORKER_NAME", "worker-1"),
         ("GOLEM_COMPONENT_ID", str(WORKER_ID.component_id)),
         ("GOLEM_COMPONENT_REVISION", "3"),
-        ("GOLEM_COMPONENT_VERSION", "3"),
     ]
     assert await worker.call("wasi:cli/environment", "get-arguments") == ["one", "two"]
     assert await worker.call("wasi:cli/environment", "initial-cwd") is None
