@@ -28,9 +28,9 @@ from tests.host.loop_turns import LoopTurns
 from tests.host.memory import PeakMemory
 from tests.host.stream_peer import stream_peer
 
-PIECES = 320
+PIECES = 480
 SIZE = PIECES * PIECE
-MAY_HOLD = 6 << 20
+MAY_HOLD = 10 << 20
 """Bytes by which memory may grow: more than the buffers, and less than one stream."""
 
 MAY_TAKE = 0.25
