@@ -42,6 +42,9 @@ BACKLOG_EVENTS = 1024
 BACKLOG_BYTES = 16 << 20
 """Events, and bytes of their entries, that may wait for a watcher; one that falls further behind misses some."""
 
+TOLD_BYTES = 1 << 20
+"""Bytes of entries that a watcher is told at a time, besides those that wait."""
+
 _KINDS = frozenset(kind.kind for kind in (Log, InvocationStarted, InvocationFinished, Error, Exited))
 _ENDS = frozenset(kind.kind for kind in (InvocationFinished, Error, Exited))
 
@@ -95,7 +98,8 @@ class Watcher:
 
     def tell(self, event: WorkerEvent) -> None:
         """Let the watcher know, or count what it misses."""
-        if len(self._events) < BACKLOG_EVENTS and self._bytes < BACKLOG_BYTES:
+        # What follows on a missed event is missed as well, until all before it is told: so its place is known.
+        if not self._missed and len(self._events) < BACKLOG_EVENTS and self._bytes < BACKLOG_BYTES:
             self._events.append(event)
             self._bytes += event.size
         else:
@@ -105,6 +109,7 @@ class Watcher:
     def tell_past(self, events: deque[WorkerEvent]) -> None:
         """Let the watcher know first what was before everything else."""
         self._events.extendleft(reversed(events))
+        self._bytes += sum(event.size for event in events)
         self._changed.set()
 
     def end(self, reason: str) -> None:
@@ -118,16 +123,23 @@ class Watcher:
         return self._ended
 
     async def next(self) -> tuple[Sequence[WorkerEvent], int]:
-        """What has happened since the last call, at least something, and how many later events were missed.
+        """What has happened since the last call, at least something, and how many events right after it were missed.
 
         Nothing at all says that it is over.
         """
         while not self._events and self._ended is None:
             self._changed.clear()
             await self._changed.wait()
-        told, missed = list(self._events), self._missed
-        self._events.clear()
-        self._bytes = self._missed = 0
+        told: list[WorkerEvent] = []
+        left = TOLD_BYTES
+        while self._events and left > 0:
+            event = self._events.popleft()
+            told.append(event)
+            left -= event.size
+        self._bytes -= TOLD_BYTES - left
+        if self._events:
+            return told, 0
+        missed, self._missed = self._missed, 0
         return told, missed
 
 

@@ -185,11 +185,12 @@ def test_a_worker_that_leaves_memory_is_still_watched(client: Client, server: Se
 def test_a_slow_reader_misses_events_and_hurts_nobody(client: Client, worker: str) -> None:
     url = f"ws://127.0.0.1:{client.port}{worker}/connect"
     small = socket.create_connection(("127.0.0.1", client.port))
-    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)
     headers = {"Authorization": f"Bearer {LOCAL_TOKEN}"}
     # One frame in the queue: then the client does not read on.
-    with connect(url, sock=small, additional_headers=headers, max_queue=1) as connection:
-        call(client, worker, "say", INFO, 20_000, key="many").ok()
+    with connect(url, sock=small, additional_headers=headers, max_queue=1, compression=None) as connection:
+        # Lines of 32 KiB: twice as many as may wait, for the kernel takes some megabytes of them too.
+        call(client, worker, "shout", 2 * events.BACKLOG_BYTES >> 15, key="many").ok()
         missed = 0
         kinds: list[str] = []
         while not missed:

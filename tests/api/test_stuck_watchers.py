@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 from websockets.sync.client import ClientConnection, connect
 
-from golem_server.durable.events import BACKLOG_BYTES, BACKLOG_EVENTS, Watcher, WorkerEvent
+from golem_server.durable.events import BACKLOG_BYTES, BACKLOG_EVENTS, TOLD_BYTES, Watcher, WorkerEvent
 from golem_server.model.oplog import Log
 from golem_server.registry.tokens import LOCAL_TOKEN
 from golem_server.settings import Settings
@@ -139,10 +139,20 @@ def test_what_waits_for_a_watcher_is_bounded_in_number_and_size() -> None:
         watcher = Watcher()
         for index in range(1, 3001):
             watcher.tell(WorkerEvent(index, Log(timestamp=0, level=2, context="", message=""), size, None))
-        events, missed = await watcher.next()
-        watcher.tell(events[0])
-        assert await watcher.next() == ([events[0]], 0)
-        return len(events), missed
+        waited: list[WorkerEvent] = []
+        missed, later = 0, -1
+        while not missed:
+            events, missed = await watcher.next()
+            assert sum(event.size for event in events) <= TOLD_BYTES
+            waited += events
+            later += 1
+            if not missed:
+                # Between what is told and what was missed nothing is let in.
+                watcher.tell(waited[0])
+        assert [event.index for event in waited] == list(range(1, len(waited) + 1))
+        watcher.tell(waited[0])
+        assert await watcher.next() == ([waited[0]], 0)
+        return len(waited), missed - later
 
     assert asyncio.run(told(1)) == (BACKLOG_EVENTS, 3000 - BACKLOG_EVENTS)
     large = 64 << 10
