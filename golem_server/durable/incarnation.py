@@ -6,10 +6,8 @@ Nothing of it outlives a trap, a suspension or an unloading; the next one is bui
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import cast
 
 from golem_server.durable import snapshots
@@ -21,6 +19,7 @@ from golem_server.durable.ports import WorkerComponent
 from golem_server.durable.replay import History, ReplayCursor
 from golem_server.durable.runtime import Runtime
 from golem_server.durable.snapshots import SavedState
+from golem_server.durable.worker_folder import lay_out
 from golem_server.durable.worker_services import WorkerServices
 from golem_server.model.errors import FailedToResumeWorker, UnexpectedOplogEntry
 from golem_server.model.function_names import IndexedResource, Operation, ResolvedFunction
@@ -75,7 +74,7 @@ class Incarnation:
         linked = await self._runtime.link(self.component)
         context, initial = self.context, self._runtime.initial_files
         folder, files = context.files, context.initial_files
-        await _in_thread(lambda: _fresh_folder(folder, lambda: initial.lay_down(folder, files)))
+        await lay_out(folder, lambda: initial.lay_down(folder, files))
         context.exchange_files = partial(initial.exchange, folder)
         self._instance = await Instance.create(linked, self.context, self._runtime.limits)
         self._runtime.metrics.worker_loaded()
@@ -357,24 +356,3 @@ def same_value(recorded: Value, result: Value) -> bool:
 
 def _resource_name(function: str) -> str:
     return function.rpartition("]")[2].partition(".")[0]
-
-
-async def _in_thread(work: Callable[[], None]) -> None:
-    """Wait for the end whatever happens: the next instance must not meet the thread in the same folder."""
-    made = asyncio.ensure_future(asyncio.to_thread(work))
-    cancelled = False
-    while not made.done():
-        try:
-            await asyncio.wait({made})
-        except asyncio.CancelledError:
-            # A worker that is being updated may be interrupted too.
-            cancelled = True
-    if cancelled:
-        raise asyncio.CancelledError
-    made.result()
-
-
-def _fresh_folder(folder: Path, fill: Callable[[], None]) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    fill()
