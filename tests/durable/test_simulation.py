@@ -1,9 +1,9 @@
 """One worker under everything at once: callers, updates, interrupts, cancellations, crashes and a store that falters.
 
 Each store operation takes some turns of the loop, so that all else gets in between; what is asked for, and when, is
-drawn from a seed. From time to time all comes to rest; then everything that reliability demands must be true of the
-worker, and it may be reverted to an earlier rest, or copied as it was then. `SIMULATION_SEED` repeats a run, as far as
-it is decided by the seed; `SOAK=1` makes more of them.
+drawn from a seed. Some scripts wait for a promise or the time, and leave memory for that. Now and then all comes to
+rest; then everything that reliability demands must be true of the worker, and it may be reverted to an earlier rest, or
+copied as it was then. `SIMULATION_SEED` repeats a run, as far as a seed decides it; `SOAK=1` makes more of them.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from typing import Any, TypeVar
 import pytest
 
 from golem_server.durable.reverting import ToOplogIndex
-from golem_server.model.errors import GolemError, Unavailable
-from golem_server.model.ids import WorkerId, WorkerNumber
-from golem_server.model.oplog import EncodedEntry, InvocationStarted
+from golem_server.model.errors import GolemError, NotFound, Unavailable
+from golem_server.model.ids import OplogIndex, PromiseId, WorkerId, WorkerNumber
+from golem_server.model.oplog import EncodedEntry, HostCall, InvocationStarted, decode_entry
 from golem_server.model.status import decode_status, fold, in_regions
 from golem_server.model.types import Value
 from golem_server.model.workers import NewWorker, OplogBatch, StatusColumns, StoredEntry, StoredWorker
@@ -31,12 +31,13 @@ from golem_server.wasm.code_cache import CodeCache
 from golem_server.wasm.engine import Engine
 from tests.durable.memory_promises import MemoryPromiseStore
 from tests.durable.script_guest import HASH, RUN, Outside, Revision, script
-from tests.durable.scripted import Scripted, Step, scripted_world
+from tests.durable.scripted import MovedClock, Scripted, Step, scripted_world
 from tests.durable.world import invocation
 from tests.host.memory_store import MemoryOplogStore
 
 RUNS = 2_000 if os.environ.get("SOAK") == "1" else 40
 RESTS = 5
+CREATE_PROMISE = "golem::api::create_promise"
 FAULTS = 0.01
 
 T = TypeVar("T")
@@ -62,6 +63,13 @@ class FalteringStore(MemoryOplogStore):
             await asyncio.sleep(0)
         if self._moments.random() < self.faults:
             raise Unavailable("The store cannot be reached")
+
+    def promises(self, worker_id: WorkerId, after: int) -> list[int]:
+        """The indexes of the promises that a worker has made behind an index, as far as is known."""
+        number = next((number for number, row in self._workers.items() if row.worker.worker_id == worker_id), None)
+        stored = self._entries[number][after:] if number is not None else []
+        calls = [(entry.index, decode_entry(entry.kind, entry.data)) for entry in stored if entry.kind == HostCall.kind]
+        return [index for index, call in calls if isinstance(call, HostCall) and call.function == CREATE_PROMISE]
 
     async def create_worker(self, worker: NewWorker, create: EncodedEntry, columns: StatusColumns) -> WorkerNumber:
         """Create, or not, or create and say that it failed."""
@@ -133,12 +141,14 @@ class Rest:
 class Simulation:
     """The clients of one worker. `keys` counts the idempotency keys, each of which stands for one script."""
 
-    def __init__(self, scripted: Scripted, store: FalteringStore, moments: random.Random) -> None:
+    def __init__(self, scripted: Scripted, store: FalteringStore, clock: MovedClock, moments: random.Random) -> None:
         self.scripted = scripted
         self.store = store
+        self.clock = clock
         self.moments = moments
         self.keys = 0
         self.copies = 0
+        self.looked_upto = 0
         self.rests: list[Rest] = []
         self.asked: dict[str, Value] = {}
         self._under_way: set[asyncio.Task[Any]] = set()
@@ -191,6 +201,24 @@ class Simulation:
         with suppress(GolemError):
             await self.once(request)
 
+    async def help_those_who_wait(self) -> None:
+        """Complete each promise, some time after the worker has made it, and let time pass."""
+        worker = self.scripted.worker
+        while True:
+            for _ in range(self.moments.randrange(40)):
+                await asyncio.sleep(0)
+            self.clock.ahead += self.moments.randrange(15)
+            made = self.store.promises(worker, self.looked_upto)
+            for index in made:
+                await self.complete(PromiseId(worker, OplogIndex(index)))
+            self.looked_upto = max(made, default=self.looked_upto)
+
+    async def complete(self, promise: PromiseId) -> None:
+        """Complete a promise; one that is jumped over or reverted can be gone."""
+        data = str(promise.oplog_index).encode()
+        with suppress(NotFound):
+            await self.until_answered(lambda: self.scripted.world.executor.complete_promise(promise, data))
+
     async def crash(self) -> None:
         """The server is killed, and its clients hear nothing more."""
         self._alive.clear()
@@ -227,6 +255,7 @@ class Simulation:
             # A script that may go back in time does so once.
             self.scripted.outside.answers[number] = [1, 0]
         self.store.faults = FAULTS
+        helper = asyncio.ensure_future(self.help_those_who_wait())
         clients: list[asyncio.Task[None]] = []
         for _ in range(self.moments.randrange(4, 14)):
             clients.append(asyncio.ensure_future(_as_coroutine(self.action())))
@@ -239,6 +268,7 @@ class Simulation:
         # Whatever was queued is done when the last one is.
         for number in range(self.keys - 4, self.keys):
             await self.ask_key(number)
+        helper.cancel()
 
     async def rest(self) -> None:
         """Nothing goes on: look at everything."""
@@ -321,6 +351,8 @@ def script_of(number: int) -> bytes:
         ("begin", "random", ("print", number), "end", effect),
         ("key", ("warn", number), effect, "random"),
         ("random", "mark", "now", ("sleep", 0), ("jump", number), effect),
+        ("promise", "await", effect),
+        ("now", ("sleep", 200), effect, "now"),
     ]
     return script(*kinds[number % len(kinds)])
 
@@ -340,12 +372,13 @@ async def simulation(seed: str, folder: Path, code: tuple[Engine, CodeCache]) ->
     store = FalteringStore(moments)
     first = Revision(saves="bytes", loads="bytes")
     beyond = SlowOutside(moments=moments)
+    clock = MovedClock()
     async with scripted_world(
-        store, MemoryPromiseStore(store), folder, code, beyond=beyond, revision=first
+        store, MemoryPromiseStore(store), folder, code, beyond=beyond, revision=first, clock=clock
     ) as scripted:
         for revision in REVISIONS:
             await scripted.revise(revision)
-        yield Simulation(scripted, store, moments)
+        yield Simulation(scripted, store, clock, moments)
 
 
 @pytest.mark.timeout(3600 if RUNS > 100 else 300)
