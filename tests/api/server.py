@@ -29,6 +29,9 @@ from tests.api.guest import API, guest
 
 JSON = {"content-type": "application/json"}
 
+NOBODYS = "7f1c2b5e-2f0a-4c39-9d77-0a8f6c3f51aa"
+"""An id that nothing has. The names of tests hold it, so it is the same in every process."""
+
 SECONDS = 100
 """How long an answer may take: a guest may be compiled for it, on a machine that has other things to do."""
 

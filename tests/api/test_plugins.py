@@ -16,7 +16,7 @@ from wasmtime import wat2wasm
 
 from golem_server.registry.accounts import DEFAULT_ACCOUNT_ID, DEFAULT_ENVIRONMENT_ID
 from tests.api.guest import guest
-from tests.api.server import COMPONENTS, FORM_TYPE, Client, form_body
+from tests.api.server import COMPONENTS, FORM_TYPE, NOBODYS, Client, form_body
 from tests.guests import build
 from tests.guests.processor import INTERFACE
 
@@ -142,7 +142,7 @@ def test_an_oplog_processor_must_be_one(client: Client, component: str) -> None:
     client.post(PLUGINS, plugin(specs={**specs, "componentRevision": 7})).refused(400, "does not exist")
 
 
-@pytest.mark.parametrize("account", [str(uuid4()), "nobody"])
+@pytest.mark.parametrize("account", [NOBODYS, "nobody"])
 def test_an_unknown_account_has_no_plugins(client: Client, account: str) -> None:
     client.get(f"/v1/accounts/{account}/plugins").refused(404, "not found", "ACCOUNT_NOT_FOUND")
     client.post(f"/v1/accounts/{account}/plugins", plugin()).refused(404, "not found")
