@@ -77,7 +77,9 @@ async def update_worker(request: Request, worker_id: WorkerPath, reader: Reader)
     wanted = await reader.read(request.receive, request.scope["headers"], _update)
     mode = wanted.mode.lower()
     if mode not in ("automatic", "manual"):
-        raise InvalidInput(f"parse request payload error: unknown update mode {wanted.mode!r}")
+        raise InvalidInput(
+            f"parse request payload error: unknown update mode {wanted.mode[:200]!r}, expected automatic or manual"
+        )
     target = wanted.target_version if wanted.target_revision is None else wanted.target_revision
     if target is None:
         raise InvalidInput("parse request payload error: targetRevision or targetVersion is missing")

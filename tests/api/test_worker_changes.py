@@ -70,7 +70,7 @@ def test_an_unknown_target_fails_the_update_and_not_the_call(client: Client, own
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ({"mode": "sideways", "targetVersion": 1}, "unknown update mode"),
+        ({"mode": "sideways", "targetVersion": 1}, "unknown update mode 'sideways', expected automatic or manual"),
         ({"mode": "Automatic"}, "targetRevision or targetVersion is missing"),
         ({"mode": "Automatic", "targetVersion": -1}, "parse request payload error"),
     ],
